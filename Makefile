@@ -1,0 +1,51 @@
+# Everything that a user or contributor needs. `make` alone explains itself.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench lock clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## virtual environment, locked packages, models and sample video
+	@$(BIN)/contanos models pull --needed
+
+$(READY): requirements.lock pyproject.toml
+	@echo "setting up $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## a sample video through the whole chain, into out/demo
+	@$(BIN)/contanos run demo --out out/demo
+
+test: setup ## every test
+	@$(BIN)/python -m pytest -q
+
+check: $(READY) ## formatting, lint, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup ## accuracy, tracking and speed beside their peers; needs ../shared/data or CONTANOS_TEST_DATA
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --requirement requirements-bench.lock
+	@$(BIN)/python -m bench.accuracy
+	@$(BIN)/python -m bench.tracking
+	@$(BIN)/python -m bench.speed
+
+LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
+
+lock: ## resolve the locks anew (needs uv)
+	@$(LOCK) --upgrade --extra openvino --extra dev --output-file requirements.lock
+	@$(LOCK) --upgrade --extra openvino --extra dev --extra bench --constraint requirements.lock \
+		--output-file requirements-bench.lock
+
+clean: ## remove what make made, except the cache of models
+	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Measurements: accuracy, tracking, speed. Run them with `python -m bench.NAME`."""

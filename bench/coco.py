@@ -1,0 +1,89 @@
+"""COCO's average precision for boxes and keypoints, with paired bootstrap intervals."""
+
+import contextlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+Kind = Literal["bbox", "keypoints"]
+Results = list[dict[str, Any]]
+_ALL_AREAS = 0
+_SEED = 20260101
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Ground truth: images, their files, and the people in them."""
+
+    folder: Path
+    coco: COCO
+    image_ids: list[int] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> "Ground":
+        """From `person_keypoints.json` and `images/`."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            coco = COCO(str(folder / "person_keypoints.json"))
+        return cls(folder, coco, sorted(coco.getImgIds()))
+
+    def file(self, image_id: int) -> Path:
+        """The image's file."""
+        name: str = self.coco.loadImgs([image_id])[0]["file_name"]
+        return self.folder / "images" / name
+
+    def posed(self, image_id: int) -> list[dict[str, Any]]:
+        """The people in an image whose keypoints are annotated."""
+        people = self.coco.loadAnns(self.coco.getAnnIds([image_id]))
+        return [each for each in people if each["num_keypoints"] > 0 and not each["iscrowd"]]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Average precision over IoU (or OKS) 0.50 to 0.95, in points of 100.
+
+    Attributes:
+        ap: over all images.
+        samples: over bootstrap resamples of the images, [S]; the same resamples for every system.
+    """
+
+    ap: float
+    samples: NDArray[np.float64]
+
+    def minus(self, other: "Score") -> tuple[float, float, float]:
+        """The difference, and the 2.5th and 97.5th percentile of its paired bootstrap."""
+        low, high = np.percentile(self.samples - other.samples, [2.5, 97.5])
+        return self.ap - other.ap, float(low), float(high)
+
+
+def score(ground: Ground, results: Results, kind: Kind, resamples: int = 400) -> Score:
+    """Scores COCO results by pycocotools."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(ground.coco, ground.coco.loadRes(results), kind)
+        evaluation.params.imgIds = ground.image_ids
+        evaluation.params.catIds = [1]
+        evaluation.evaluate()
+        count = len(ground.image_ids)
+        ap = _average(evaluation, np.arange(count))
+        draws = np.random.default_rng(_SEED).integers(0, count, (resamples, count))
+        return Score(ap, np.array([_average(evaluation, draw) for draw in draws]))
+
+
+def _average(evaluation: Any, draw: Sequence[int] | NDArray[np.integer]) -> float:
+    """Average precision over the images in `draw`, each as often as it was drawn."""
+    areas, count = len(evaluation.params.areaRng), len(draw)
+    matched = np.array(evaluation.evalImgs, dtype=object).reshape(areas, -1)
+    resampled = COCOeval(iouType=evaluation.params.iouType)
+    resampled.params.__dict__.update(evaluation.params.__dict__)
+    resampled.params.imgIds = list(range(count))
+    resampled._paramsEval = resampled.params
+    resampled.evalImgs = list(matched[:, draw].ravel())
+    resampled.accumulate()
+    precision = resampled.eval["precision"][:, :, 0, _ALL_AREAS, -1]
+    return 100 * float(precision[precision > -1].mean()) if (precision > -1).any() else 0.0

@@ -1,0 +1,104 @@
+"""Networks run by OpenVINO on the CPU; an optional extra."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from contanos.errors import ModelError
+from contanos.models.runtime import Array, Precision, Runtime
+
+Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+class OpenVinoSession:
+    """A network compiled once per input shape, with one stream a thread.
+
+    Fixed shapes run faster than free ones (buffers and kernels are laid out beforehand), and a
+    pipeline uses few: one per picture format and batch size.
+
+    Attributes:
+        runtime: "openvino".
+        device: "CPU".
+    """
+
+    runtime: Runtime = "openvino"
+    device: str = "CPU"
+
+    def __init__(self, model: bytes, precision: Precision, threads: int) -> None:
+        ov = _openvino()
+        self._core = ov.Core()
+        self._config = _config(precision, threads)
+        self._compiled: dict[Shapes, Any] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        try:
+            self._model = self._core.read_model(model)
+        except RuntimeError as e:
+            raise ModelError(f"OpenVINO cannot read the model: {e}") from e
+        self._names = {each.any_name for each in self._model.inputs}
+
+    def run(self, inputs: Mapping[str, Array]) -> list[Array]:
+        """See `contanos.models.runtime.Session.run`."""
+        if inputs.keys() != self._names:
+            raise ModelError(
+                f"inputs that the model does not take: {sorted(inputs)} for {sorted(self._names)}"
+            )
+        shapes = tuple((name, array.shape) for name, array in sorted(inputs.items()))
+        request = self._request(shapes)
+        request.infer(dict(inputs), share_inputs=True)
+        return [np.array(tensor.data, np.float32) for tensor in request.output_tensors]
+
+    def _request(self, shapes: Shapes) -> Any:
+        """This thread's own request for these shapes: a request holds one call's buffers."""
+        requests: dict[Shapes, Any] = self._local.__dict__.setdefault("requests", {})
+        if shapes not in requests:
+            requests[shapes] = self._compile(shapes).create_infer_request()
+        return requests[shapes]
+
+    def _compile(self, shapes: Shapes) -> Any:
+        with self._lock:
+            if shapes not in self._compiled:
+                try:
+                    model = self._model.clone()
+                    model.reshape({name: list(shape) for name, shape in shapes})
+                    self._compiled[shapes] = self._core.compile_model(model, "CPU", self._config)
+                except (RuntimeError, TypeError) as e:
+                    raise ModelError(f"inputs that the model does not take: {e}") from e
+            return self._compiled[shapes]
+
+
+def capabilities() -> frozenset[str] | None:
+    """What OpenVINO computes fast on this CPU, such as FP32, INT8, BF16; None without OpenVINO."""
+    try:
+        ov = _openvino()
+    except ModelError:
+        return None
+    return frozenset(ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+
+
+def _config(precision: Precision, threads: int) -> dict[str, Any]:
+    """Properties for `threads` calls at once, each on one thread.
+
+    The precision is always named: left out, OpenVINO takes bf16 where the CPU has it. Of an int8
+    graph it governs what stays in float. Threads are not pinned to cores, which decoding, encoding
+    and the other network share.
+    """
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def _openvino() -> Any:
+    try:
+        import openvino
+    except ImportError as e:
+        raise ModelError(
+            "OpenVINO is not installed; add it by `pip install 'contanos[openvino]'`, or choose "
+            "--runtime onnxruntime"
+        ) from e
+    return openvino

@@ -1,0 +1,1 @@
+"""Stages: what one is (`contract`), and what carries it (`runner`)."""

@@ -1,0 +1,46 @@
+from collections.abc import Iterator
+
+import pytest
+
+from contanos.bus import Bus, TopicPartition, TopicSpec, open_bus
+from contanos.bus.memory import MemoryBus
+from contanos.errors import SettingError
+from tests.contract.bus_contract import BusContract, fill
+
+
+class TestMemoryBus(BusContract):
+    @pytest.fixture
+    def bus(self) -> Iterator[Bus]:
+        bus = MemoryBus(patience=1.0)
+        yield bus
+        bus.close()
+
+    def test_values_pass_by_reference(self, bus: Bus, topic: str) -> None:
+        consumer = bus.consumer("g", ["numbers_"], None)
+        value = object()
+        bus.producer().send(topic, 0, value)
+        assert self.take(consumer, 1)[0].value is value
+
+    def test_what_every_group_committed_is_let_go(self, bus: MemoryBus, topic: str) -> None:
+        source = TopicPartition(topic, 0)
+        consumers = [bus.consumer(name, ["numbers_"], None) for name in ("one", "two")]
+        fill(bus, topic, 4)
+        for consumer in consumers:
+            self.take(consumer, 4)
+        consumers[0].commit({source: 4})
+        assert len(bus.logs[source].records) == 4
+        consumers[1].commit({source: 3})
+        assert len(bus.logs[source].records) == 1
+
+
+def test_closing_ends_every_wait() -> None:
+    bus = open_bus("memory://")
+    bus.create_topic("numbers_a", TopicSpec())
+    consumer = bus.consumer("g", ["numbers_"], None)
+    bus.close()
+    assert consumer.poll(1, 60.0) == []
+
+
+def test_an_unknown_scheme_says_what_there_is() -> None:
+    with pytest.raises(SettingError, match="memory://"):
+        open_bus("carrier-pigeon://loft")

@@ -1,0 +1,234 @@
+"""The runners on a real bus: order, repeats, faults, crashes."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
+
+import pytest
+
+from contanos.bus import TopicPartition
+from contanos.bus.memory import MemoryBus
+from contanos.bus.topics import topic_name
+from contanos.messages import EndOfStream, FrameResult
+from contanos.stage.batch_runner import BatchRunner
+from contanos.stage.contract import Task
+from contanos.stage.supervisor import Supervisor
+from contanos.stage.task_runner import TaskRunner
+from contanos.stage.tasks import Tasks
+from contanos.testing.stages import TEST_GRAPH, Collect, Double, Total, create_topics, publish
+
+NODES = {node.stage: node for node in TEST_GRAPH.nodes}
+Fault = Callable[[int], None]
+
+
+class Killed(BaseException):
+    """Ends a runner wherever it is, as a signal would: nothing in its way catches it."""
+
+
+class Line:
+    """The test graph, running."""
+
+    def __init__(self, double: Double, total_fault: Fault = lambda _: None) -> None:
+        self.bus = MemoryBus(patience=20)
+        self.tasks = Tasks()
+        self.seen: dict[str, list[FrameResult]] = {}
+        self.ends: dict[str, list[EndOfStream]] = {}
+        self.pool = ThreadPoolExecutor(3)
+        self.double = double
+        self.supervisor = Supervisor(
+            [
+                lambda: BatchRunner(
+                    self.bus, NODES["double"], self.tasks, double, self.pool, width=4
+                ),
+                lambda: TaskRunner(
+                    self.bus, NODES["total"], self.tasks, lambda _: Total(total_fault)
+                ),
+                lambda: TaskRunner(self.bus, NODES["collect"], self.tasks, self._collect),
+            ]
+        )
+
+    def _collect(self, task: Task) -> Collect:
+        return Collect(self.seen[task.task_id], self.ends[task.task_id])
+
+    def add(self, task_id: str) -> None:
+        self.seen[task_id], self.ends[task_id] = [], []
+        self.tasks.add(Task(task_id, 16, 16, 30.0))
+        create_topics(self.bus, TEST_GRAPH, task_id)
+
+    def finish(self, task_id: str, timeout: float = 20) -> None:
+        assert self.tasks.wait_ended(task_id, {"collect"}, timeout)
+
+    def scores(self, task_id: str) -> list[float]:
+        return [result.detections[0].score for result in self.seen[task_id]]
+
+    def close(self) -> None:
+        assert self.supervisor.stop(10)
+        self.pool.shutdown()
+        self.bus.close()
+
+
+@pytest.fixture
+def line() -> Iterator[Callable[..., Line]]:
+    lines: list[Line] = []
+
+    def make(double: Double | None = None, **faults: Fault) -> Line:
+        lines.append(Line(double or Double(), **faults))
+        lines[-1].supervisor.start()
+        return lines[-1]
+
+    yield make
+    for each in lines:
+        each.close()
+
+
+def totals(frames: int) -> list[float]:
+    return list(accumulate(2.0 * i for i in range(frames)))
+
+
+def test_every_frame_arrives_once_in_order(line: Callable[..., Line]) -> None:
+    running = line(Double(lambda i: time.sleep(0.002 * (i % 3)), batch_size=4))
+    running.add("a")
+    publish(running.bus, "a", 100)
+    running.finish("a")
+    assert [result.frame_id for result in running.seen["a"]] == list(range(100))
+    assert running.scores("a") == totals(100)
+    assert running.ends["a"] == [EndOfStream(task_id="a", frames=100, reason="completed")]
+    assert running.tasks.progress("a").done == {"double": 100, "total": 100, "collect": 100}
+
+
+def test_everything_is_committed_in_the_end(line: Callable[..., Line]) -> None:
+    running = line()
+    running.add("a")
+    publish(running.bus, "a", 33)
+    running.finish("a")
+    for group, topic in (("double", "raw_frames"), ("collect", "raw_frames"), ("total", "double")):
+        source = TopicPartition(topic_name(topic, "a"), 0)
+        assert running.bus.wait_committed([group], source, 34, timeout=5), (group, topic)
+
+
+def test_batches_fill_across_tasks(line: Callable[..., Line]) -> None:
+    begin = threading.Event()
+    running = line(Double(lambda _: begin.wait(10) and None, batch_size=4))
+    for task_id in "abcd":
+        running.add(task_id)
+        publish(running.bus, task_id, 20)
+    time.sleep(0.3)
+    begin.set()
+    for task_id in "abcd":
+        running.finish(task_id)
+        assert running.scores(task_id) == totals(20)
+    assert running.double.tasks_in_a_batch > 1
+
+
+def test_a_short_task_is_not_kept_waiting_by_a_long_one(line: Callable[..., Line]) -> None:
+    running = line(Double(lambda _: time.sleep(0.003)))
+    running.add("long")
+    running.add("short")
+    publish(running.bus, "long", 200)
+    time.sleep(0.1)
+    publish(running.bus, "short", 10)
+    running.finish("short")
+    assert len(running.seen["long"]) < 150
+    running.finish("long")
+
+
+def test_an_empty_task_ends(line: Callable[..., Line]) -> None:
+    running = line()
+    running.add("a")
+    publish(running.bus, "a", 0)
+    running.finish("a")
+    assert running.ends["a"] == [EndOfStream(task_id="a", frames=0, reason="completed")]
+
+
+def test_a_poisoned_frame_fails_alone(line: Callable[..., Line]) -> None:
+    def poison(frame_id: int) -> None:
+        if frame_id == 7:
+            raise ValueError("cannot look at this")
+
+    running = line(Double(poison, batch_size=4))
+    running.add("a")
+    publish(running.bus, "a", 20)
+    running.finish("a")
+    errors = {result.frame_id: result.error for result in running.seen["a"] if result.error}
+    assert errors == {7: "double: cannot look at this"}
+    assert running.scores("a")[-1] == totals(20)[-1] - 14.0
+    assert running.tasks.progress("a").failed["double"] == 1
+
+
+def test_a_stage_that_always_fails_fails_the_task_and_no_other(line: Callable[..., Line]) -> None:
+    seen: list[int] = []
+
+    def fail_from_50(frame_id: int) -> None:
+        seen.append(frame_id)
+        if frame_id >= 50:
+            raise ValueError("broken for good")
+
+    running = line(Double(fail_from_50))
+    running.add("bad")
+    running.add("good")
+    publish(running.bus, "bad", 200)
+    publish(running.bus, "good", 40)
+    running.finish("good")
+    running.finish("bad")
+    assert running.tasks.cause("bad") == "double: broken for good"
+    assert running.tasks.cause("good") is None
+    assert running.scores("good") == totals(40)
+    assert not running.ends["bad"]
+
+
+@pytest.mark.parametrize("kills", [[0], [3], [5], [17, 18], [11, 12, 23, 39]])
+def test_a_killed_tracker_goes_on_without_losing_or_repeating(
+    line: Callable[..., Line], kills: list[int]
+) -> None:
+    left = list(kills)
+
+    def kill(frame_id: int) -> None:
+        if left and frame_id == left[0]:
+            left.pop(0)
+            raise Killed
+
+    running = line(total_fault=kill)
+    running.add("a")
+    publish(running.bus, "a", 40)
+    running.finish("a")
+    assert not left
+    assert [result.frame_id for result in running.seen["a"]] == list(range(40))
+    assert running.scores("a") == totals(40)
+
+
+@pytest.mark.parametrize("kill_at", [0, 9, 30])
+def test_a_killed_detector_goes_on_without_losing_or_repeating(
+    line: Callable[..., Line], kill_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between producing and committing: the worst moment, as all of it is repeated."""
+    commit, killed = BatchRunner.commit, []
+
+    def die_once(runner: BatchRunner, offsets: dict[TopicPartition, int]) -> None:
+        if not killed and max(offsets.values()) > kill_at:
+            killed.append(True)
+            raise Killed
+        commit(runner, offsets)
+
+    monkeypatch.setattr(BatchRunner, "commit", die_once)
+    running = line()
+    running.add("a")
+    publish(running.bus, "a", 40)
+    running.finish("a")
+    assert killed
+    assert [result.frame_id for result in running.seen["a"]] == list(range(40))
+    assert running.scores("a") == totals(40)
+
+
+def test_a_cancelled_task_ends_early_and_whole(line: Callable[..., Line]) -> None:
+    running = line(Double(lambda _: time.sleep(0.01)))
+    running.add("a")
+    publish(running.bus, "a", 1000)
+    time.sleep(0.3)
+    running.tasks.cancel("a")
+    running.finish("a", timeout=5)
+    end = running.ends["a"][0]
+    assert end.reason == "cancelled"
+    assert 0 < end.frames < 1000
+    assert running.scores("a") == totals(end.frames)

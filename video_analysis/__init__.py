@@ -1,0 +1,1 @@
+"""The platform: people, poses and identities from video, on the framework `contanos`."""

@@ -1,0 +1,1 @@
+"""ByteTrack: the identities of people, from boxes and their true scores."""

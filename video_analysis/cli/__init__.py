@@ -1,0 +1,72 @@
+"""The command line: one file a command.
+
+Exit status: 0 for a complete result, 1 where we failed, 2 where the input, an option or the machine
+was the reason, 130 after Ctrl-C.
+"""
+
+import logging
+import sys
+
+import structlog
+import typer
+
+from contanos import __version__
+from contanos.errors import ContanosError, TaskFailed
+from video_analysis.cli import doctor, export, models, run
+from video_analysis.settings import Settings
+
+app = typer.Typer(
+    help="People, poses and identities from video, with proof that no frame was lost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command("run")(run.run)
+app.command("export")(export.export)
+app.command("doctor")(doctor.doctor)
+app.add_typer(models.app, name="models")
+
+FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Options before the command."""
+    if version:
+        typer.echo(f"contanos {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """The command `contanos`; turns errors into one line and an exit status."""
+    try:
+        _log_to_stderr(Settings().log_level)
+        app()
+    except TaskFailed as e:
+        _leave(e, FAILED)
+    except ContanosError as e:
+        _leave(e, UNUSABLE)
+    except ValueError as e:  # pydantic's: a setting in the environment
+        _leave(e, UNUSABLE)
+    except KeyboardInterrupt:
+        _leave("interrupted", INTERRUPTED)
+
+
+def _leave(reason: object, status: int) -> None:
+    print(f"contanos: {reason}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _log_to_stderr(level: str) -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

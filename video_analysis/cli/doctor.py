@@ -1,0 +1,109 @@
+"""`contanos doctor`: what this machine can run, and the command that adds what is missing."""
+
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import av
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+
+from contanos.errors import ModelError
+from contanos.models.fetch import cache_dir, find
+from contanos.models.onnxruntime import providers
+from contanos.models.openvino import capabilities
+from video_analysis.models import manifest
+from video_analysis.settings import Options, usable_cores
+
+_LEAST_JAVA = 17  # Kafka 4's
+_HARDWARE_ENCODERS = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_videotoolbox")
+
+
+class Check(NamedTuple):
+    """One finding.
+
+    Attributes:
+        what: was looked for.
+        found: what is there; empty where it is missing.
+        missing: the command that adds it.
+        needed: whether `contanos run` needs it.
+    """
+
+    what: str
+    found: str
+    missing: str = ""
+    needed: bool = False
+
+
+def doctor() -> None:
+    """Say what this machine can run and what is missing."""
+    checks = list(_checks())
+    table = Table("", "", "", box=None, show_header=False, pad_edge=False)
+    for each in checks:
+        mark = "[green]ok[/]" if each.found else ("[red]no[/]" if each.needed else "[yellow]--[/]")
+        table.add_row(mark, each.what, each.found or f"missing; add it by: {each.missing}")
+    Console(soft_wrap=True).print(table)
+    if any(each.needed and not each.found for each in checks):
+        raise ModelError("something that every run needs is missing, see above")
+
+
+def _checks() -> Iterator[Check]:
+    yield Check("python", platform.python_version())
+    yield Check("cores", f"{usable_cores()} usable, {platform.machine()}, {platform.system()}")
+    yield from _runtimes()
+    yield from _encoders()
+    yield from _models()
+    yield _java()
+    yield Check(
+        "maven (for Kafka)",
+        shutil.which("mvn") or "",
+        "apt-get install maven",
+    )
+
+
+def _runtimes() -> Iterator[Check]:
+    names = ", ".join(name.removesuffix("ExecutionProvider") for name in providers())
+    yield Check("onnxruntime", f"{onnxruntime.__version__} on {names}: f32, int8")
+    found = capabilities()
+    precisions = ""
+    if found is not None:
+        fast = {"FP32": "f32", "BF16": "bf16", "INT8": "int8"}
+        precisions = ", ".join(name for key, name in fast.items() if key in found)
+    yield Check("openvino", precisions, f"{sys.executable} -m pip install 'contanos[openvino]'")
+    gpu = "CUDAExecutionProvider" in providers()
+    yield Check(
+        "NVIDIA GPU", "yes" if gpu else "", "pip install onnxruntime-gpu"
+    )
+
+
+def _encoders() -> Iterator[Check]:
+    yield Check(
+        "H.264 encoder",
+        "libx264" if "libx264" in av.codecs_available else "",
+        "pip install --force-reinstall av",
+        needed=True,
+    )
+    hardware = [name for name in _HARDWARE_ENCODERS if name in av.codecs_available]
+    yield Check("H.264 in hardware", f"built in, unused: {', '.join(hardware)}", "-")
+
+
+def _models() -> Iterator[Check]:
+    options = Options()
+    for name in (options.detector, options.pose):
+        path = find(manifest()[name])
+        yield Check(f"model {name}", str(path or ""), f"contanos models pull {name}")
+    yield Check("cache", str(cache_dir()))
+
+
+def _java() -> Check:
+    what, add = f"java >= {_LEAST_JAVA} (for Kafka)", "apt-get install default-jre-headless"
+    if not (java := shutil.which("java")):
+        return Check(what, "", add)
+    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
+    line = (answer.stderr or answer.stdout).partition("\n")[0]
+    digits = line.partition('"')[2].partition('"')[0].split(".")[0]
+    return Check(what, line if digits.isdigit() and int(digits) >= _LEAST_JAVA else "", add)

@@ -1,0 +1,86 @@
+"""`contanos models`: what the manifest names, fetched and checked."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+from rich.table import Table
+
+from contanos.errors import ModelCorrupt, ModelError
+from contanos.models.fetch import fetch, find
+from contanos.models.manifest import Asset
+from video_analysis.models import manifest
+from video_analysis.settings import Options
+
+app = typer.Typer(help="List, fetch and check models and sample videos.", no_args_is_help=True)
+
+_DEMO_VIDEO = "demo"
+Names = Annotated[list[str] | None, typer.Argument(help="Names; by default the ones in use.")]
+
+
+@app.command("list")
+def show() -> None:
+    """What the manifest names, and what of it is on this machine."""
+    table = Table("name", "what", "MB", "licence", "here", box=None, pad_edge=False)
+    for asset in manifest().assets.values():
+        size = f"{asset.bytes / 1e6:.1f}" if asset.bytes else "?"
+        table.add_row(asset.name, asset.about["task"], size, asset.licence, _here(asset))
+    Console(soft_wrap=True).print(table)
+
+
+@app.command()
+def pull(
+    names: Names = None,
+    every: Annotated[bool, typer.Option("--all", help="Everything in the manifest.")] = False,
+    needed: Annotated[
+        bool, typer.Option("--needed", help="What `contanos run demo` needs, without a word.")
+    ] = False,
+) -> None:
+    """Fetch models and videos, so that later runs need no network."""
+    failed: list[ModelError] = []
+    for asset in _chosen(names, every):
+        if find(asset) is None:
+            try:
+                _pull(asset)
+            except ModelError as e:
+                failed.append(e)
+        if not needed:
+            typer.echo(f"{asset.name}: {_here(asset)}")
+    if failed:
+        raise ModelError("\n".join(str(each) for each in failed))
+
+
+@app.command()
+def verify(names: Names = None) -> None:
+    """Check the sha256 of what is on this machine."""
+    wrong = 0
+    for asset in _chosen(names, every=names is None):
+        state = _here(asset)
+        wrong += state not in ("yes", "no") or (state == "no" and names is not None)
+        typer.echo(f"{asset.name}: {'not here' if state == 'no' else state}")
+    if wrong:
+        raise ModelError(f"{wrong} not as the manifest pins them; `contanos models pull` fetches")
+
+
+def _chosen(names: list[str] | None, every: bool) -> list[Asset]:
+    known = manifest()
+    if every:
+        return list(known.assets.values())
+    options = Options()
+    return [known[name] for name in names or (options.detector, options.pose, _DEMO_VIDEO)]
+
+
+def _here(asset: Asset) -> str:
+    try:
+        return "yes" if find(asset) else "no"
+    except ModelCorrupt as e:
+        return str(e)
+
+
+def _pull(asset: Asset) -> None:
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"fetching {asset.name}", total=asset.bytes)
+        path = fetch(asset, lambda have, total: progress.update(task, completed=have, total=total))
+        progress.update(task, completed=asset.bytes or path.stat().st_size)

@@ -1,0 +1,37 @@
+"""The whole graph on one screen.
+
+    raw frames ─┬─> yolox ──> rtmpose ──> bytetrack ─┬─> annotation ──> MP4
+                ├──────────────^                     ├─> results ─────> Parquet
+                └──────────────(pixels)──────────────^
+
+`track_first` is the same stages with bytetrack before rtmpose.
+"""
+
+from contanos.stage.graph import Graph, Step, wire
+from video_analysis.annotation.stage import AnnotationStage
+from video_analysis.bytetrack.stage import BytetrackStage, settings_for
+from video_analysis.results.stage import ResultsStage
+from video_analysis.rtmpose.stage import RtmposeStage
+from video_analysis.settings import GraphName
+from video_analysis.yolox.stage import YoloxStage
+
+YOLOX = Step(YoloxStage, lambda kit: kit.models.detector)
+RTMPOSE = Step(RtmposeStage, lambda kit: kit.models.pose)
+BYTETRACK = Step(BytetrackStage, lambda kit, task: BytetrackStage(settings_for(task.rate)))
+ANNOTATION = Step(AnnotationStage, lambda kit, task: kit.job(task).annotation(kit.settings))
+RESULTS = Step(ResultsStage, lambda kit, task: kit.job(task).results())
+
+CHAINS: dict[GraphName, tuple[Step, ...]] = {
+    "pose_first": (YOLOX, RTMPOSE, BYTETRACK),
+    "track_first": (YOLOX, BYTETRACK, RTMPOSE),
+}
+
+
+def graph(name: GraphName, video: bool = True) -> Graph:
+    """The stages of a task, wired.
+
+    Args:
+        name: which order.
+        video: whether the annotated video is wanted.
+    """
+    return wire(CHAINS[name], (ANNOTATION, RESULTS) if video else (RESULTS,))

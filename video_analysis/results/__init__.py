@@ -1,0 +1,1 @@
+"""A task's result: stored once as Parquet, exported from there."""

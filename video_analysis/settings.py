@@ -1,0 +1,104 @@
+"""Settings of an installation, from the environment; options of one task, from its user."""
+
+import os
+from typing import Literal
+
+import msgspec
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GraphName = Literal["pose_first", "track_first"]
+RuntimeName = Literal["auto", "onnxruntime", "openvino"]
+PrecisionName = Literal["auto", "f32", "bf16", "int8"]
+
+
+_LEAST_IN_FLIGHT = 8
+
+
+class Settings(BaseSettings):
+    """How this installation works. Each field is the environment variable `CONTANOS_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="CONTANOS_", extra="ignore")
+
+    bus: str = Field("memory://", description="The bus that stages talk over.")
+    workers: int = Field(
+        default_factory=lambda: usable_cores(),
+        ge=1,
+        le=256,
+        description="Inferences that run at once in one process; each uses one core.",
+    )
+    frames_in_flight: int = Field(
+        96,
+        ge=8,
+        le=4096,
+        description="Frames of one task between ingest and its last stage, at most.",
+    )
+    frames_memory: int = Field(
+        768 * 2**20,
+        ge=2**20,
+        description="Bytes of pixels of one task in flight, at most; large pictures get fewer "
+        "frames in flight.",
+    )
+    segment_frames: int = Field(
+        32, ge=1, le=1024, description="Frames of one segment of the annotated video."
+    )
+    video_preset: str = Field("veryfast", description="libx264's preset for the annotated video.")
+    video_crf: int = Field(23, ge=0, le=51, description="libx264's constant rate factor.")
+    max_pixels: int = Field(
+        8192 * 8192, ge=1, description="Width times height above which a video is refused."
+    )
+    max_frames: int = Field(
+        2_000_000, ge=1, description="Frames that a video's header may claim at most."
+    )
+    model_dir: str | None = Field(
+        None, description="Folder searched first for models, for machines without a network."
+    )
+    cache_dir: str | None = Field(
+        None, description="Folder for fetched models and videos instead of the user's cache."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="Least severe log line that is written to standard error."
+    )
+
+    def in_flight_for(self, width: int, height: int) -> int:
+        """Frames of such a picture that may be in flight."""
+        picture = width * height * 3 // 2
+        return max(_LEAST_IN_FLIGHT, min(self.frames_in_flight, self.frames_memory // picture))
+
+    def segment_frames_for(self, width: int, height: int) -> int:
+        """Frames of one segment: they are in flight until it is complete, so at most half."""
+        return min(self.segment_frames, self.in_flight_for(width, height) // 2)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How one task is to be processed.
+
+    Attributes:
+        graph: `pose_first` is YOLOX, RTMPose, ByteTrack; `track_first` tracks before it poses, so
+            that people seen only faintly get poses too once they are tracked.
+        detector: name of a detection model in the manifest.
+        pose: name of a pose model in the manifest.
+        runtime: what runs the models.
+        precision: of the models' arithmetic.
+        det_score: detections from this score on get a pose.
+        max_frames: stop after so many frames.
+        trail: frames that a person's trail reaches back.
+        video: whether an annotated video is made.
+    """
+
+    graph: GraphName = "pose_first"
+    detector: str = "yolox-tiny-humanart"
+    pose: str = "rtmpose-s-halpe26"
+    runtime: RuntimeName = "auto"
+    precision: PrecisionName = "auto"
+    det_score: float = 0.3
+    max_frames: int | None = None
+    trail: int = 30
+    video: bool = True
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
