@@ -113,7 +113,7 @@ def ours(runtime: str, precision: str) -> System:
 
 
 def rtmlib() -> System:
-    """rtmlib as shipped, on onnxruntime; its detector's scores are kept, which it drops."""
+    """Rtmlib as shipped, on onnxruntime; its detector's scores are kept, which it drops."""
     from rtmlib import YOLOX, RTMPose
 
     options, known = Options(), manifest()

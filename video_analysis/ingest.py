@@ -84,4 +84,4 @@ class FileIngest:
 
     def _wanted(self) -> bool:
         task_id = self._task.task_id
-        return not self._tasks.cancelled(task_id) and self._tasks.cause(task_id) is None
+        return not self._tasks.cancelled(task_id) and self._tasks.failure(task_id) is None

@@ -9,8 +9,8 @@ from video_analysis.annotation.stage import AnnotationPlan, AnnotationStage
 from video_analysis.results.metadata import Metadata
 from video_analysis.results.stage import ResultsStage
 from video_analysis.settings import Options, Settings
+from video_analysis.workspace import WORK
 
-WORK = ".contanos"
 VIDEO = "annotated.mp4"
 
 
@@ -36,8 +36,8 @@ class Job:
 
     @property
     def work(self) -> Path:
-        """Folder for what is not final yet, of this job alone."""
-        return self.folder / f"{WORK}-{self.task.task_id}"
+        """Folder for what is not final yet."""
+        return self.folder / WORK
 
     def annotation(self, settings: Settings) -> AnnotationStage:
         """The stage that writes the annotated video."""
@@ -56,4 +56,4 @@ class Job:
 
     def results(self) -> ResultsStage:
         """The stage that writes the data."""
-        return ResultsStage(self.folder, self.metadata)
+        return ResultsStage(self.folder, self.work / "parts", self.metadata)

@@ -2,13 +2,12 @@
 
 import hashlib
 import os
-import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +25,14 @@ from contanos.video.source import VideoSource
 from video_analysis.assembly import Assembly, Kit
 from video_analysis.ingest import STAGE as INGEST
 from video_analysis.ingest import FileIngest
-from video_analysis.job import WORK, Job
+from video_analysis.job import Job
 from video_analysis.models.load import load_models
 from video_analysis.pipeline import graph as wired
 from video_analysis.report import summarise
 from video_analysis.results.metadata import Metadata
 from video_analysis.results.summary import SUMMARY, Summary, write_summary
 from video_analysis.settings import Options, Settings
+from video_analysis.workspace import Workspace
 
 _SWITCH_SECONDS = 0.0005
 _LOOK_UP = 0.1
@@ -81,8 +81,8 @@ class Run:
             self._source = self._cleanup.enter_context(VideoSource(video, limits))
             self._models = load_models(options, settings.workers)
             self._graph = wired(options.graph, options.video)
+            self._cleanup.enter_context(Workspace(folder))
             self._job = self._plan(folder)
-            self._cleanup.callback(_remove_work, self._job)
             self._tasks = Tasks()
             self._tasks.add(self._job.task)
             self._cleanup = self._cleanup.pop_all()
@@ -101,7 +101,8 @@ class Run:
             What `summary.json` holds too.
 
         Raises:
-            TaskFailed: the chain could not finish; nothing carries a final name.
+            TaskFailed: the chain could not finish.
+            OutputError: an output could not be written.
         """
         with self._cleanup:
             started = time.perf_counter()
@@ -117,7 +118,6 @@ class Run:
         task_id = _task_id(self._video, options)
         base = source.time_base
         rate = float(source.rate)
-        _make(folder, self._cleanup)
         job = Job(
             task=Task(task_id, source.width, source.height, rate, options),
             options=options,
@@ -136,7 +136,6 @@ class Run:
                 settings=msgspec.to_builtins(options),
             ),
         )
-        _remove_work(job)
         (folder / SUMMARY).unlink(missing_ok=True)
         return job
 
@@ -158,8 +157,9 @@ class Run:
                 supervisor.stop()
                 bus.close()
                 ingest.join()
-        if cause := self._tasks.cause(task_id):
-            raise TaskFailed(cause)
+        if failure := self._tasks.failure(task_id):
+            kind = OutputError if isinstance(failure.error, OutputError) else TaskFailed
+            raise kind(str(failure)) from failure.error
 
     def _wait(self, watch: Watch, started: float) -> None:
         task_id = self._job.task.task_id
@@ -179,9 +179,9 @@ class Run:
             FileIngest(bus, self._tasks, task, source, readers, in_flight, limit).run()
         except BusError as e:
             if not self._tasks.cancelled(task.task_id):
-                self._tasks.fail(task.task_id, f"{INGEST}: {e}")
+                self._tasks.fail(task.task_id, INGEST, e)
         except Exception as e:  # the thread's boundary: the task must learn of it
-            self._tasks.fail(task.task_id, f"{INGEST}: {e!r}")
+            self._tasks.fail(task.task_id, INGEST, e)
 
     def _total(self) -> int | None:
         estimate, limit = self._source.frames_estimate, self._options.max_frames
@@ -213,25 +213,3 @@ def _task_id(video: Path, options: Options) -> str:
             file.seek(start)
             digest.update(file.read(_SAMPLE))
     return digest.hexdigest()[:16]
-
-
-def _make(folder: Path, cleanup: ExitStack) -> None:
-    """Make `folder`; what was made is taken away again if it stays empty."""
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / WORK).mkdir(exist_ok=True)
-        (folder / WORK).rmdir()
-    except OSError as e:
-        raise OutputError(f"cannot write to {folder}: {e.strerror}; choose another --out") from e
-    cleanup.callback(_unmake, missing)
-
-
-def _unmake(folders: list[Path]) -> None:
-    with suppress(OSError):  # not empty: it holds a result
-        for folder in folders:
-            folder.rmdir()
-
-
-def _remove_work(job: Job) -> None:
-    shutil.rmtree(job.work, ignore_errors=True)

@@ -11,6 +11,9 @@ from contanos.models.runtime import Array, Precision, Runtime
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
+MAX_SHAPES = 8
+"""Compiled at once; each costs tens of MB, and the oldest makes room for a new one."""
+
 
 class OpenVinoSession:
     """A network compiled once per input shape, with one stream a thread.
@@ -54,19 +57,27 @@ class OpenVinoSession:
         """This thread's own request for these shapes: a request holds one call's buffers."""
         requests: dict[Shapes, Any] = self._local.__dict__.setdefault("requests", {})
         if shapes not in requests:
-            requests[shapes] = self._compile(shapes).create_infer_request()
+            compiled = self._compile(shapes)
+            for dropped in [each for each in requests if each not in self._compiled]:
+                del requests[dropped]
+            requests[shapes] = compiled.create_infer_request()
         return requests[shapes]
 
     def _compile(self, shapes: Shapes) -> Any:
         with self._lock:
             if shapes not in self._compiled:
-                try:
-                    model = self._model.clone()
-                    model.reshape({name: list(shape) for name, shape in shapes})
-                    self._compiled[shapes] = self._core.compile_model(model, "CPU", self._config)
-                except (RuntimeError, TypeError) as e:
-                    raise ModelError(f"inputs that the model does not take: {e}") from e
+                if len(self._compiled) == MAX_SHAPES:
+                    del self._compiled[next(iter(self._compiled))]
+                self._compiled[shapes] = self._compiled_for(shapes)
             return self._compiled[shapes]
+
+    def _compiled_for(self, shapes: Shapes) -> Any:
+        model = self._model.clone()
+        try:
+            model.reshape({name: list(shape) for name, shape in shapes})
+            return self._core.compile_model(model, "CPU", self._config)
+        except (RuntimeError, TypeError) as e:
+            raise ModelError(f"inputs that the model does not take: {e}") from e
 
 
 def capabilities() -> frozenset[str] | None:

@@ -18,7 +18,7 @@ from contanos.errors import NotAssigned, OutputError, TaskFailed, UnknownTopic
 from contanos.messages import EndOfStream, FrameResult
 from contanos.stage.graph import Node
 from contanos.stage.lane import Lane, prefixes
-from contanos.stage.tasks import Tasks
+from contanos.stage.tasks import Failure, Tasks
 
 POLL_RECORDS = 64
 FAILURES_IN_A_ROW = 8
@@ -122,16 +122,16 @@ class Runner(ABC):
         A frame fails alone, but many in a row, or an output that cannot be written, fail the task.
         """
         lane.failures += 1
-        cause = f"{self.node.stage}: {error}" if str(error) else f"{self.node.stage}: {error!r}"
+        cause = str(Failure(self.node.stage, error))
         log.warning("frame failed", task_id=result.task_id, frame_id=result.frame_id, cause=cause)
         if lane.failures >= FAILURES_IN_A_ROW or isinstance(error, OutputError | TaskFailed):
-            self.fail(lane, cause)
+            self.fail(result.task_id, error)
         return replace(result, error=cause, detections=())
 
-    def fail(self, lane: Lane, cause: str) -> None:
+    def fail(self, task_id: str, error: Exception) -> None:
         """End a task that cannot go on."""
-        log.error("task failed", task_id=lane.task.task_id, cause=cause)
-        self._tasks.fail(lane.task.task_id, cause)
+        log.error("task failed", task_id=task_id, stage=self.node.stage, cause=str(error))
+        self._tasks.fail(task_id, self.node.stage, error)
 
     def _accept(self, record: Record) -> None:
         task_id = task_of(record.topic)
@@ -146,7 +146,7 @@ class Runner(ABC):
         try:
             lane = self.open_lane(task_id)
         except Exception as e:  # one task that cannot begin is no other task's concern
-            self._tasks.fail(task_id, f"{self.node.stage}: {e}")
+            self.fail(task_id, e)
             return
         if lane:
             self.lanes[task_id] = lane
@@ -155,7 +155,7 @@ class Runner(ABC):
         assert lane.end
         end, task_id = lane.end, lane.task.task_id
         self.end_lane(lane, end)
-        if self._tasks.cause(task_id):
+        if self._tasks.failure(task_id):
             return
         if self.node.output:
             try:

@@ -57,7 +57,7 @@ class TaskRunner(Runner):
         self._more = False
         for lane in list(self.lanes.values()):
             for _ in range(_FRAMES_A_TURN):
-                if self._tasks.cause(lane.task.task_id) or (slot := lane.take()) is None:
+                if self._tasks.failure(lane.task.task_id) or (slot := lane.take()) is None:
                     break
                 self._process(lane, slot)
             else:
@@ -67,7 +67,7 @@ class TaskRunner(Runner):
         try:
             self._stages[lane.task.task_id].finish(end)
         except Exception as e:  # one task's output fails alone
-            self.fail(lane, f"{self.node.stage}: {e}")
+            self.fail(end.task_id, e)
             return
         self._bus.delete_state(self._key(lane.task.task_id))
 

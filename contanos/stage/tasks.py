@@ -8,6 +8,22 @@ from contanos.messages import EndOfStream
 from contanos.stage.contract import Task
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ended a task.
+
+    Attributes:
+        stage: where.
+        error: what was raised there.
+    """
+
+    stage: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {str(self.error) or repr(self.error)}"
+
+
 @dataclass(slots=True)
 class Progress:
     """One task's counters.
@@ -33,7 +49,7 @@ class Tasks:
         self._tasks: dict[str, Task] = {}
         self._progress: dict[str, Progress] = {}
         self._cancelled: set[str] = set()
-        self._causes: dict[str, str] = {}
+        self._failures: dict[str, Failure] = {}
 
     def add(self, task: Task) -> None:
         """Make a task known; runners drop the records of tasks that are not."""
@@ -44,7 +60,7 @@ class Tasks:
     def remove(self, task_id: str) -> None:
         """Forget a task."""
         with self._changed:
-            for mapping in (self._tasks, self._progress, self._causes):
+            for mapping in (self._tasks, self._progress, self._failures):
                 mapping.pop(task_id, None)
             self._cancelled.discard(task_id)
 
@@ -88,16 +104,16 @@ class Tasks:
         with self._changed:
             return task_id in self._cancelled
 
-    def fail(self, task_id: str, cause: str) -> None:
-        """A task cannot go on; the first cause is kept."""
+    def fail(self, task_id: str, stage: str, error: BaseException) -> None:
+        """A task cannot go on; the first failure is kept."""
         with self._changed:
-            self._causes.setdefault(task_id, cause)
+            self._failures.setdefault(task_id, Failure(stage, error))
             self._changed.notify_all()
 
-    def cause(self, task_id: str) -> str | None:
+    def failure(self, task_id: str) -> Failure | None:
         """Why the task failed, or None."""
         with self._changed:
-            return self._causes.get(task_id)
+            return self._failures.get(task_id)
 
     def wait_ended(self, task_id: str, stages: set[str], timeout: float) -> bool:
         """Wait until every one of `stages` saw the end, or the task failed."""
@@ -107,8 +123,8 @@ class Tasks:
     def over(self, task_id: str, stage: str) -> bool:
         """Whether `stage` has nothing left to do for the task, or the task is not known."""
         with self._changed:
-            known = task_id in self._tasks and task_id not in self._causes
+            known = task_id in self._tasks and task_id not in self._failures
             return not known or stage in self._progress[task_id].ended
 
     def _over(self, task_id: str, stages: set[str]) -> bool:
-        return task_id in self._causes or stages <= set(self._progress[task_id].ended)
+        return task_id in self._failures or stages <= set(self._progress[task_id].ended)

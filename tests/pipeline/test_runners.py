@@ -172,8 +172,8 @@ def test_a_stage_that_always_fails_fails_the_task_and_no_other(line: Callable[..
     publish(running.bus, "good", 40)
     running.finish("good")
     running.finish("bad")
-    assert running.tasks.cause("bad") == "double: broken for good"
-    assert running.tasks.cause("good") is None
+    assert str(running.tasks.failure("bad")) == "double: broken for good"
+    assert running.tasks.failure("good") is None
     assert running.scores("good") == totals(40)
     assert not running.ends["bad"]
 

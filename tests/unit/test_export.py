@@ -70,7 +70,8 @@ def test_pycocotools_loads_and_scores_the_coco_export(results: Results, tmp_path
     entries = json.loads(out.read_text())
     assert [entry["image_id"] for entry in entries] == [0, 0, 2]
     assert entries[0]["bbox"] == [10.0, 20.25, 30.1, 59.75]
-    assert entries[0]["score"] == 0.92
+    assert entries[0]["score"] == pytest.approx(0.92 * 0.9)
+    assert entries[0]["bbox_score"] == 0.92
 
 
 def test_coco_takes_its_17_out_of_26(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from contanos.errors import ModelError, SettingError
 from contanos.models.onnxruntime import OnnxRuntimeSession, providers
@@ -52,6 +53,19 @@ def test_inputs_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ModelError, match="inputs that the model does not take"):
         session.run(inputs)
+
+
+def test_more_shapes_than_are_kept_compiled_still_run() -> None:
+    openvino = pytest.importorskip("openvino", reason="the openvino extra is not installed")
+    assert openvino.Core().available_devices
+    ends = [helper.make_tensor_value_info(name, 1, ["n", "w"]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Abs", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    opset = [helper.make_opsetid("", 13)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=8)
+    session = open_session(model, "openvino", "f32", 1)
+    for width in [*range(1, 12), *range(1, 12)]:
+        values = -np.arange(2 * width, dtype=np.float32).reshape(2, width)
+        np.testing.assert_array_equal(session.run({"x": values})[0], -values)
 
 
 def test_runtimes_agree(rtmpose_s: Path) -> None:

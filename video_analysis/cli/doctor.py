@@ -75,9 +75,7 @@ def _runtimes() -> Iterator[Check]:
         precisions = ", ".join(name for key, name in fast.items() if key in found)
     yield Check("openvino", precisions, f"{sys.executable} -m pip install 'contanos[openvino]'")
     gpu = "CUDAExecutionProvider" in providers()
-    yield Check(
-        "NVIDIA GPU", "yes" if gpu else "", "pip install onnxruntime-gpu"
-    )
+    yield Check("NVIDIA GPU", "yes" if gpu else "", "pip install onnxruntime-gpu")
 
 
 def _encoders() -> Iterator[Check]:

@@ -1,7 +1,8 @@
 """COCO keypoint results: what `pycocotools.coco.COCO.loadRes` reads.
 
 `image_id` is the `frame_id`, `category_id` 1 is COCO's person. Keypoints are COCO's 17, with the
-model's score in the place of visibility. Pixels are as everywhere here: the origin is the top-left
+model's score in the place of visibility; the person's `score` is the box's times the keypoints'
+mean, the rule that pose models are ranked by (as in MMPose), and `bbox_score` is the box's alone. Pixels are as everywhere here: the origin is the top-left
 corner of the picture, as in COCO's boxes; nothing is rounded or shifted. Detections without a pose
 are left out, because a keypoint result without keypoints cannot be loaded.
 """
@@ -54,11 +55,14 @@ def coco_order(results: Results) -> list[int]:
 def coco_entry(frame_id: int, detection: Detection, order: list[int]) -> dict[str, Any]:
     """One element of the list; `track_id` is added where there is one, and readers ignore it."""
     keypoints = detection.keypoints or ()
+    ordered = [keypoints[index] for index in order]
+    sureness = sum(score for _, _, score in ordered) / len(ordered)
     entry = {
         "image_id": frame_id,
         "category_id": PERSON,
         "bbox": xywh(detection.bbox),
-        "keypoints": [value for index in order for value in keypoints[index]],
-        "score": detection.score,
+        "keypoints": [value for keypoint in ordered for value in keypoint],
+        "score": round(detection.score * sureness, 9),
+        "bbox_score": detection.score,
     }
     return entry if detection.track_id is None else entry | {"track_id": detection.track_id}

@@ -10,7 +10,11 @@ from contanos import messages
 from contanos.messages import Detection, FrameResult
 from video_analysis.results.reader import Results
 
-COLUMNS = ("task_id", "frame_id", "pts_seconds", "track_id", "score", "x1", "y1", "x2", "y2")
+BOX = ("x1", "y1", "x2", "y2")
+COLUMNS = (
+    *("task_id", "frame_id", "pts_seconds", "track_id", "score", *BOX),
+    *(f"track_{side}" for side in BOX),
+)
 
 
 def csv_lines(results: Results) -> Iterator[str]:
@@ -40,6 +44,7 @@ def json_lines(results: Results) -> Iterator[str]:
 def _cells(frame: FrameResult, detection: Detection, keypoints: int) -> Iterator[object]:
     yield from (frame.task_id, frame.frame_id, frame.seconds, detection.track_id, detection.score)
     yield from detection.bbox
+    yield from detection.track_bbox or (None,) * len(BOX)
     for keypoint in detection.keypoints or ((None, None, None),) * keypoints:
         yield from keypoint
 

@@ -97,7 +97,9 @@ class Results:
         )
 
     def _rows(self) -> Iterator[tuple[int, Detection | None]]:
-        for batch in self._batches(["frame_id", "track_id", "bbox", "score", "keypoints"]):
+        for batch in self._batches(
+            ["frame_id", "track_id", "bbox", "score", "keypoints", "track_bbox"]
+        ):
             yield from detections(batch)
 
     def _batches(self, columns: list[str]) -> Iterator[pa.RecordBatch]:

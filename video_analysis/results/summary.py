@@ -117,8 +117,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def complete(self) -> bool:
-        """Whether the task ended by itself with every frame through every stage."""
-        return self.reason == "completed" and self.proof.complete
+        """Whether the result holds everything that the source does.
+
+        The task ended by itself, every frame went through every stage, none failed, and the
+        source is not known to lack its end.
+        """
+        whole = self.proof.failed == 0 and self.source.truncated is None
+        return self.reason == "completed" and self.proof.complete and whole
 
 
 def write_summary(summary: Summary, folder: Path) -> Path:

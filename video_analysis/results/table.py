@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contanos.messages import Detection, FrameResult, Keypoint
+from contanos.messages import Bbox, Detection, FrameResult, Keypoint
 
 KEYPOINT = pa.list_(pa.float32(), 3)
 SCHEMA = pa.schema(
@@ -19,10 +19,12 @@ SCHEMA = pa.schema(
         pa.field("bbox", pa.list_(pa.float32(), 4), nullable=False),
         pa.field("score", pa.float32(), nullable=False),
         pa.field("keypoints", pa.list_(KEYPOINT)),
+        pa.field("track_bbox", pa.list_(pa.float32(), 4)),
     ]
 )
-"""`pts` in seconds; `bbox` x1, y1, x2, y2 and `keypoints` x, y, score in source pixels, the origin
-at the picture's top-left corner; `track_id` and `keypoints` null where there is none."""
+"""`pts` in seconds; `bbox` and `track_bbox` x1, y1, x2, y2 and `keypoints` x, y, score in source
+pixels, the origin at the picture's top-left corner; `track_id`, `track_bbox` and `keypoints` null
+where there is none."""
 
 PARQUET: dict[str, Any] = {
     "version": "2.6",
@@ -47,6 +49,7 @@ def to_table(frames: Sequence[FrameResult]) -> pa.Table:
         _vectors([detection.bbox for _, detection in rows], 4),
         pa.array([detection.score for _, detection in rows], pa.float32()),
         _keypoints([detection.keypoints for _, detection in rows]),
+        _optional_boxes([detection.track_bbox for _, detection in rows]),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMA)
 
@@ -60,12 +63,17 @@ def detections(batch: pa.RecordBatch) -> Iterator[tuple[int, Detection]]:
     boxes = _tuples(_shortest(batch.column("bbox").flatten()), 4)
     keypoints = _poses(batch.column("keypoints"))
     scores = _shortest(batch.column("score"))
+    steady = _present_boxes(batch.column("track_bbox"))
     frames, tracks = batch.column("frame_id").to_pylist(), batch.column("track_id").to_pylist()
-    for frame_id, track_id, bbox, score, pose in zip(
-        frames, tracks, boxes, scores, keypoints, strict=True
+    for frame_id, track_id, bbox, score, pose, track_bbox in zip(
+        frames, tracks, boxes, scores, keypoints, steady, strict=True
     ):
-        detection = Detection(bbox=bbox, score=score, keypoints=pose, track_id=track_id)
-        yield frame_id, detection
+        yield (
+            frame_id,
+            Detection(
+                bbox=bbox, score=score, keypoints=pose, track_id=track_id, track_bbox=track_bbox
+            ),
+        )
 
 
 def rebatched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -83,6 +91,18 @@ def rebatched(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
 def _vectors(values: Sequence[Sequence[float]], length: int) -> pa.Array:
     flat = np.array(values, np.float32).reshape(-1)
     return pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), length)
+
+
+def _optional_boxes(boxes: Sequence[Bbox | None]) -> pa.Array:
+    nowhere = (0.0, 0.0, 0.0, 0.0)
+    flat = np.array([box or nowhere for box in boxes], np.float32).reshape(-1)
+    missing = pa.array([box is None for box in boxes], pa.bool_())
+    return pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), 4, mask=missing)
+
+
+def _present_boxes(column: pa.FixedSizeListArray) -> Iterator[Bbox | None]:
+    present = iter(_tuples(_shortest(column.drop_null().flatten()), 4))
+    return (next(present) if valid else None for valid in column.is_valid().to_pylist())
 
 
 def _keypoints(poses: Sequence[Sequence[Keypoint] | None]) -> pa.Array:

@@ -34,17 +34,24 @@ class ResultsWriter:
     """
 
     def __init__(
-        self, folder: Path, metadata: Metadata, frames_per_part: int = FRAMES_PER_PART
+        self,
+        folder: Path,
+        metadata: Metadata,
+        frames_per_part: int = FRAMES_PER_PART,
+        parts: Path | None = None,
     ) -> None:
         """Opens or continues the result in `folder`, which is made if it is missing.
+
+        The parts lie in `parts`, by default a folder of their own beside the result.
 
         Raises:
             OutputError: the folder cannot be written to, or holds parts of another task.
         """
         self._folder, self._metadata = folder, metadata
         self._frames_per_part = frames_per_part
-        with output_errors(folder / PARTS):
-            (folder / PARTS).mkdir(parents=True, exist_ok=True)
+        self._folder_of_parts = parts or folder / PARTS
+        with output_errors(self._folder_of_parts):
+            self._folder_of_parts.mkdir(parents=True, exist_ok=True)
         self._durable = self._held_frames()
         self._pending: list[FrameResult] = []
 
@@ -104,10 +111,10 @@ class ResultsWriter:
 
     def discard(self) -> None:
         """Removes the parts: what is not in the result by now is given up."""
-        with output_errors(self._folder / PARTS):
-            for part in (self._folder / PARTS).iterdir():
+        with output_errors(self._folder_of_parts):
+            for part in self._folder_of_parts.iterdir():
                 part.unlink()
-            (self._folder / PARTS).rmdir()
+            self._folder_of_parts.rmdir()
             sync_folder(self._folder)
 
     def _check(self, frame: FrameResult) -> None:
@@ -132,7 +139,7 @@ class ResultsWriter:
         with pq.ParquetWriter(sink, SCHEMA, **PARQUET) as parquet:
             parquet.write_table(to_table(self._pending))
             parquet.add_key_value_metadata(metadata.to_keys(self._metadata) | frames.to_keys())
-        with replacing(self._folder / PARTS / f"{self._durable:012d}.parquet") as file:
+        with replacing(self._folder_of_parts / f"{self._durable:012d}.parquet") as file:
             file.write(sink.getvalue())
 
     def _tables(self, frames: FrameIndexWriter) -> Iterator[pa.Table]:
@@ -143,11 +150,11 @@ class ResultsWriter:
                 yield part.read(use_threads=False)
 
     def _parts(self) -> list[Path]:
-        return sorted((self._folder / PARTS).glob("[0-9]*.parquet"))
+        return sorted(self._folder_of_parts.glob("[0-9]*.parquet"))
 
     def _held_frames(self) -> int:
         """How many frames the parts hold; what an interrupted write left is removed."""
-        for partial in (self._folder / PARTS).glob(".*"):
+        for partial in self._folder_of_parts.glob(".*"):
             with_nothing_there(partial)
         held = 0
         for path in self._parts():

@@ -1,0 +1,70 @@
+"""The folder that a run writes into: made, locked, and left clean."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from contanos.errors import OutputError
+
+WORK = ".contanos"
+
+
+class Workspace:
+    """A folder for outputs, with a folder inside for what is not final yet.
+
+    What an earlier run left unfinished there, killed, is removed; folders that were made and are
+    still empty in the end are removed too. Use it as a context manager.
+
+    Args:
+        folder: made where it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._work = folder / WORK
+        self._missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        self._lock = FileLock(folder / f"{WORK}.lock", timeout=0)
+
+    def __enter__(self) -> Self:
+        """Raises `OutputError` where the folder cannot be written, or another run writes there."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+            self.clear()
+            self._work.mkdir()
+        except Timeout as e:
+            raise OutputError(
+                f"another run is writing to {self.folder}; wait for it, or choose another --out"
+            ) from e
+        except OSError as e:
+            self._remove_empty()
+            why = e.strerror or str(e)
+            raise OutputError(
+                f"cannot write to {self.folder}: {why}; choose another --out"
+            ) from e
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.clear()
+        with suppress(OSError):
+            Path(self._lock.lock_file).unlink()
+        self._lock.release()
+        self._remove_empty()
+
+    def clear(self) -> None:
+        """Remove what is not final."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _remove_empty(self) -> None:
+        with suppress(OSError):  # not empty: it holds a result
+            for each in self._missing:
+                each.rmdir()
