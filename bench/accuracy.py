@@ -1,6 +1,6 @@
 """Box and keypoint average precision on COCO persons, ours beside rtmlib on the same weights.
 
-    python -m bench.accuracy [--precisions onnxruntime:f32,...]
+    python -m bench.accuracy [--ours onnxruntime:f32,auto:auto]
 
 Three scores a system: boxes; keypoints in ground-truth boxes; keypoints in its own boxes from score
 0.01. Beside each difference stands its paired 95 % bootstrap interval: on 42 images a difference
@@ -23,7 +23,7 @@ from contanos.models.fetch import fetch
 from contanos.video.frame import Frame
 from contanos.video.source import VideoSource
 from video_analysis.models import manifest
-from video_analysis.models.load import auto_choices, load_models
+from video_analysis.models.load import load_models
 from video_analysis.rtmpose.stage import Person
 from video_analysis.settings import Options
 
@@ -52,12 +52,11 @@ class System:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    choices = [f"{runtime}:{precision}" for runtime, precision in auto_choices()]
-    default = ",".join(dict.fromkeys(["onnxruntime:f32", *choices]))
-    parser.add_argument("--precisions", default=default, help=f"by default {default}")
+    default = "onnxruntime:f32,auto:auto"
+    parser.add_argument("--ours", default=default, help=f"runtime:precision,...; {default}")
     parser.add_argument("--no-rtmlib", action="store_true", help="ours only")
     arguments = parser.parse_args()
-    systems = [ours(*each.split(":")) for each in arguments.precisions.split(",")]
+    systems = [ours(*each.split(":")) for each in arguments.ours.split(",")]
     if not arguments.no_rtmlib:
         systems.append(rtmlib())
     report(Ground.read(required("coco_person")), systems)
@@ -66,13 +65,13 @@ def main() -> None:
 def report(ground: Ground, systems: list[System]) -> None:
     """Score every system and print a line each; differences are to the first."""
     print(f"COCO persons, {len(ground.image_ids)} images; AP, and the difference to the first line")
-    print(f"{'':28}{'boxes':>26}{'keypoints, true boxes':>26}{'keypoints, own boxes':>26}")
+    print(f"{'':44}{'boxes':>26}{'keypoints, true boxes':>26}{'keypoints, own boxes':>26}")
     first: list[Score] | None = None
     for system in systems:
         scores = measure(ground, system)
         first = first or scores
         cells = [_cell(*pair) for pair in zip(scores, first, strict=True)]
-        print(f"{system.name:28}" + "".join(f"{cell:>26}" for cell in cells))
+        print(f"{system.name:44}" + "".join(f"{cell:>26}" for cell in cells))
 
 
 def measure(ground: Ground, system: System) -> list[Score]:
@@ -109,7 +108,8 @@ def ours(runtime: str, precision: str) -> System:
         keypoints = len(models.skeleton.keypoints)
         return np.array(models.pose.estimate(people)).reshape(-1, keypoints, 3)
 
-    return System(f"ours {runtime} {precision}", boxes, poses)
+    ways = [f"{each.runtime} {each.precision}" for each in models.used]
+    return System(f"ours {' + '.join(dict.fromkeys(ways))}", boxes, poses)
 
 
 def rtmlib() -> System:

@@ -45,13 +45,14 @@ def summarise(
 
 def _people(path: Path) -> People:
     tracks: set[int] = set()
-    detections = most = 0
+    detections = posed = most = 0
     for frame in open_results(path):
         present = {each.track_id for each in frame.detections if each.track_id}
         tracks |= present
         most = max(most, len(present))
         detections += len(frame.detections)
-    return People(tracks=len(tracks), detections=detections, most_at_once=most)
+        posed += sum(each.keypoints is not None for each in frame.detections)
+    return People(tracks=len(tracks), detections=detections, posed=posed, most_at_once=most)
 
 
 def _source(job: Job, source: VideoSource) -> Source:

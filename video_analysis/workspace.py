@@ -43,9 +43,7 @@ class Workspace:
         except OSError as e:
             self._remove_empty()
             why = e.strerror or str(e)
-            raise OutputError(
-                f"cannot write to {self.folder}: {why}; choose another --out"
-            ) from e
+            raise OutputError(f"cannot write to {self.folder}: {why}; choose another --out") from e
         return self
 
     def __exit__(

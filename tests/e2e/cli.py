@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-COMMAND = [sys.executable, "-c", "from video_analysis.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "video_analysis"]
 
 
 def contanos(

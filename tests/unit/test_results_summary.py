@@ -24,7 +24,7 @@ SUMMARY = Summary(
     source=Source(path="walk.mp4", bytes=1000, width=1768, height=994, frames_estimate=230),
     reason="completed",
     proof=PROOF,
-    people=People(tracks=2, detections=400, most_at_once=2),
+    people=People(tracks=2, detections=400, posed=390, most_at_once=2),
     wall_seconds=10.0,
     stage_seconds={"yolox": 4.6},
     models=(ModelUsed(name="yolox_tiny", sha256="ab" * 32, runtime="openvino", precision="bf16"),),

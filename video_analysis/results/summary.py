@@ -71,11 +71,13 @@ class People(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         tracks: how many identities there were.
         detections: how many detections are stored.
+        posed: how many of these have a pose.
         most_at_once: the largest number of tracked people in one frame.
     """
 
     tracks: int
     detections: int
+    posed: int
     most_at_once: int
 
 

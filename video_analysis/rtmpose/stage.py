@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from contanos.geometry import Floats, crop_affine, crop_sizes
 from contanos.messages import Bbox, Detection, FrameResult, Keypoint
-from contanos.models.runtime import Session
+from contanos.models.runtime import Array, Session
 from contanos.stage.contract import BatchStage, Item, Task
 from contanos.video.frame import Frame, Picture
 from video_analysis.rtmpose.simcc import decode_simcc, to_source
@@ -53,7 +53,7 @@ class RtmposeStage(BatchStage):
         batch_size: int,
         linger: float = 0.0,
     ) -> None:
-        self._session = session
+        self.session = session
         self._input_size = input_size
         self.batch_size = batch_size
         self.linger = linger
@@ -82,6 +82,11 @@ class RtmposeStage(BatchStage):
             poses += self._estimate_batch(people[start : start + self.batch_size])
         return poses
 
+    def empty_batch(self) -> Array:
+        """The model's input with nobody in it: float32 [B, 3, H, W]."""
+        width, height = self._input_size
+        return np.zeros((self.batch_size, 3, height, width), np.float32)
+
     def _estimate_batch(self, people: Sequence[Person]) -> list[Pose]:
         bboxes = np.array([each.bbox for each in people], dtype=np.float32)
         center = (bboxes[:, :2] + bboxes[:, 2:]) / 2
@@ -96,10 +101,9 @@ class RtmposeStage(BatchStage):
         return [tuple(tuple(point) for point in pose) for pose in joined]
 
     def _infer(self, crops: list[Picture]) -> tuple[Floats, Floats]:
-        width, height = self._input_size
-        blob = np.zeros((self.batch_size, 3, height, width), np.float32)
+        blob = self.empty_batch()
         blob[: len(crops)] = cv2.dnn.blobFromImagesWithParams(crops, self._normalise)
-        simcc_x, simcc_y = self._session.run({"input": blob})
+        simcc_x, simcc_y = self.session.run({"input": blob})
         return simcc_x[: len(crops)], simcc_y[: len(crops)]
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from contanos.geometry import Floats, Letterbox
 from contanos.messages import Detection, FrameResult
-from contanos.models.runtime import Session
+from contanos.models.runtime import Array, Session
 from contanos.stage.contract import BatchStage, Item
 from contanos.video.frame import Frame
 from video_analysis.yolox.decode import STRIDES, decode_grid, decode_nms
@@ -40,7 +40,7 @@ class YoloxStage(BatchStage):
         free_size: bool = False,
         min_score: float = LOWEST_SCORE,
     ) -> None:
-        self._session = session
+        self.session = session
         self._export = export
         self._input_size = input_size
         self._free_size = free_size
@@ -51,17 +51,21 @@ class YoloxStage(BatchStage):
 
     def detect(self, frame: Frame) -> Floats:
         """The people in a frame: [N, 5] xyxy in source pixels and score, best first."""
+        blob = self.blob(frame)
+        outputs = self.session.run({"input": blob})
+        boxes = self._decode(outputs, blob.shape[3], blob.shape[2])
+        boxes[:, :4] /= Letterbox.fit(frame.width, frame.height, *self._input_size).scale
+        boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, frame.width)
+        boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, frame.height)
+        return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+
+    def blob(self, frame: Frame) -> Array:
+        """The model's input for a frame: float32 [1, 3, H, W], BGR, 0 to 255, letterboxed."""
         fit = Letterbox.fit(frame.width, frame.height, *self._input_size)
         width, height = self._size_for(fit)
         picture = np.full((height, width, 3), _GREY, dtype=np.uint8)
         picture[: fit.height, : fit.width] = frame.resize((fit.width, fit.height))
-        blob = cv2.dnn.blobFromImage(picture).astype(np.float32, copy=False)
-        outputs = self._session.run({"input": blob})
-        boxes = self._decode(outputs, width, height)
-        boxes[:, :4] /= fit.scale
-        boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, frame.width)
-        boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, frame.height)
-        return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+        return cv2.dnn.blobFromImage(picture).astype(np.float32, copy=False)
 
     def _size_for(self, fit: Letterbox) -> tuple[int, int]:
         if not self._free_size:
