@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 GraphName = Literal["pose_first", "track_first"]
 RuntimeName = Literal["auto", "onnxruntime", "openvino"]
 PrecisionName = Literal["auto", "f32", "bf16", "int8"]
+ExportFormat = Literal["coco", "mot", "csv", "jsonl"]
 
 
 _LEAST_IN_FLIGHT = 8

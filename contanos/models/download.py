@@ -5,16 +5,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-
-import httpx
 
 from contanos.models.manifest import Source
 
 Progress = Callable[[int, int], None]
 
-_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+_SECONDS, _CONNECT_SECONDS = 30.0, 10.0
 _COMMAND_SECONDS = 900
 
 
@@ -51,28 +49,42 @@ def download(
 
 
 def _from_url(url: str, part: Path, size: int | None, progress: Progress) -> None:
+    import httpx  # most runs find everything in the cache, and start sooner without it
+
     have = part.stat().st_size if part.exists() else 0
     if size is not None and have >= size:
         return
     headers = {"Range": f"bytes={have}-"} if have else {}
     try:
         with httpx.stream(
-            "GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True
+            "GET",
+            url,
+            headers=headers,
+            timeout=httpx.Timeout(_SECONDS, connect=_CONNECT_SECONDS),
+            follow_redirects=True,
         ) as response:
             if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
                 return
             response.raise_for_status()
-            _receive(response, part, size, progress)
+            continued = response.status_code == httpx.codes.PARTIAL_CONTENT
+            length = int(response.headers.get("content-length", 0))
+            _receive(response.iter_bytes(1 << 16), length, part, size, continued, progress)
     except httpx.HTTPError as e:
         raise SourceFailed(str(e) or type(e).__name__) from e
 
 
-def _receive(response: httpx.Response, part: Path, size: int | None, progress: Progress) -> None:
-    continued = response.status_code == httpx.codes.PARTIAL_CONTENT
+def _receive(
+    chunks: Iterator[bytes],
+    length: int,
+    part: Path,
+    size: int | None,
+    continued: bool,
+    progress: Progress,
+) -> None:
     with part.open("ab" if continued else "wb") as file:
         received = file.tell()
-        total = size or received + int(response.headers.get("content-length", 0))
-        for chunk in response.iter_bytes(1 << 16):
+        total = size or received + length
+        for chunk in chunks:
             received += len(chunk)
             if size is not None and received > size:
                 file.close()

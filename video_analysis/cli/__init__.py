@@ -12,7 +12,7 @@ import typer
 
 from contanos import __version__
 from contanos.errors import ContanosError, TaskFailed
-from video_analysis.cli import doctor, export, models, run
+from video_analysis.cli import export, models, run
 from video_analysis.settings import Settings
 
 app = typer.Typer(
@@ -23,10 +23,17 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("export")(export.export)
-app.command("doctor")(doctor.doctor)
 app.add_typer(models.app, name="models")
 
 FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can run and what is missing."""
+    from video_analysis.cli.doctor import examine
+
+    examine()
 
 
 @app.callback(invoke_without_command=True)

@@ -39,8 +39,12 @@ class Check(NamedTuple):
     needed: bool = False
 
 
-def doctor() -> None:
-    """Say what this machine can run and what is missing."""
+def examine() -> None:
+    """Print every finding.
+
+    Raises:
+        ModelError: something is missing that every run needs.
+    """
     checks = list(_checks())
     table = Table("", "", "", box=None, show_header=False, pad_edge=False)
     for each in checks:

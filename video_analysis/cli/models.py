@@ -3,9 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
-from rich.table import Table
 
 from contanos.errors import ModelCorrupt, ModelError
 from contanos.models.fetch import fetch, find
@@ -22,6 +19,9 @@ Names = Annotated[list[str] | None, typer.Argument(help="Names; by default the o
 @app.command("list")
 def show() -> None:
     """What the manifest names, and what of it is on this machine."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("name", "what", "MB", "licence", "here", box=None, pad_edge=False)
     for asset in manifest().assets.values():
         size = f"{asset.bytes / 1e6:.1f}" if asset.bytes else "?"
@@ -79,6 +79,9 @@ def _here(asset: Asset) -> str:
 
 
 def _pull(asset: Asset) -> None:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn
+
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(f"fetching {asset.name}", total=asset.bytes)

@@ -1,31 +1,13 @@
 """`contanos run`: a video file through the whole chain."""
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from contanos.errors import SettingError
-from contanos.models.fetch import fetch
-from video_analysis.models import manifest
-from video_analysis.results.summary import Summary, render
-from video_analysis.run import Run, Running
-from video_analysis.settings import (
-    GraphName,
-    Options,
-    PrecisionName,
-    RuntimeName,
-    Settings,
-)
+from video_analysis.settings import GraphName, Options, PrecisionName, RuntimeName
 
-INCOMPLETE_INPUT, INTERRUPTED = 2, 130
 _DEFAULT = Options()
 
 
@@ -57,7 +39,10 @@ def run(
     no_video: Annotated[bool, typer.Option("--no-video", help="Write the data only.")] = False,
 ) -> None:
     """Find people, their poses and identities in a video; write an annotated MP4 and the data."""
-    path = _input(video)
+    if "://" in video:
+        raise SettingError(
+            f"{video}: cameras and streams cannot be read yet; record to a file and run that"
+        )
     options = Options(
         graph=graph,
         detector=detector,
@@ -69,60 +54,6 @@ def run(
         trail=trail,
         video=not no_video,
     )
-    folder = out or Path("out") / path.stem
-    summary = _watched(Run(path, folder, options, Settings()))
-    typer.echo(f"{render(summary)}\n\n  {folder}")
-    raise typer.Exit(_status(summary))
+    from video_analysis.cli.watch import run_watched  # what it imports takes a second
 
-
-def _input(video: str) -> Path:
-    if "://" in video:
-        raise SettingError(
-            f"{video}: cameras and streams cannot be read yet; record to a file and run that"
-        )
-    path, known = Path(video), manifest().assets.get(video)
-    if not path.exists() and known is not None and known.about["task"] == "video":
-        return fetch(known)
-    return path
-
-
-def _watched(run: Run) -> Summary:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]:.1f} fps"),
-        TimeRemainingColumn(),
-    )
-    with _stop_on_interrupt(run), Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("frames", total=None, fps=0.0)
-
-        def watch(now: Running) -> None:
-            fps = now.frames / now.seconds if now.seconds else 0.0
-            bar.update(task, completed=now.frames, total=now.total, fps=fps)
-
-        return run.work(watch)
-
-
-@contextmanager
-def _stop_on_interrupt(run: Run) -> Iterator[None]:
-    """Ctrl-C, or a polite kill, ends the run early with a whole result; the second one at once."""
-
-    def first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        print("stopping; press Ctrl-C again to leave at once", file=sys.stderr)
-        run.cancel()
-
-    before = {each: signal.signal(each, first) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
-def _status(summary: Summary) -> int:
-    """0 only where everything that the file holds is in the result."""
-    if summary.reason == "cancelled":
-        return INTERRUPTED
-    return 0 if summary.complete else INCOMPLETE_INPUT
+    raise typer.Exit(run_watched(video, out or Path("out") / Path(video).stem, options))

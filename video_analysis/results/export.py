@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from contanos.errors import SettingError
 from video_analysis.results.atomic import replacing
@@ -10,9 +10,9 @@ from video_analysis.results.export_coco import coco_chunks
 from video_analysis.results.export_mot import mot_lines
 from video_analysis.results.export_rows import csv_lines, json_lines
 from video_analysis.results.reader import Results
+from video_analysis.settings import ExportFormat
 
-Format = Literal["coco", "mot", "csv", "jsonl"]
-FORMATS: tuple[str, ...] = get_args(Format)
+FORMATS: tuple[str, ...] = get_args(ExportFormat)
 
 _WRITERS: dict[str, Callable[[Results], Iterator[str]]] = {
     "coco": coco_chunks,
