@@ -128,13 +128,15 @@ def rtmlib() -> System:
         picture, ratio = detector.preprocess(cv2.imread(str(file)))
         found = detector.inference(picture)[0][0].copy()
         found[:, :4] /= ratio
-        return found[found[:, 4] >= LOWEST]
+        kept: np.ndarray = found[found[:, 4] >= LOWEST]
+        return kept
 
     def poses(file: Path, bboxes: np.ndarray) -> np.ndarray:
         if not len(bboxes):
             return np.zeros((0, COCO_KEYPOINTS, 3))
         points, scores = pose(cv2.imread(str(file)), bboxes)
-        return np.concatenate([points, scores[..., None]], axis=2)
+        joined: np.ndarray = np.concatenate([points, scores[..., None]], axis=2)
+        return joined
 
     return System("rtmlib onnxruntime", boxes, poses)
 

@@ -1,10 +1,11 @@
 """COCO keypoint results: what `pycocotools.coco.COCO.loadRes` reads.
 
 `image_id` is the `frame_id`, `category_id` 1 is COCO's person. Keypoints are COCO's 17, with the
-model's score in the place of visibility; the person's `score` is the box's times the keypoints'
-mean, the rule that pose models are ranked by (as in MMPose), and `bbox_score` is the box's alone. Pixels are as everywhere here: the origin is the top-left
-corner of the picture, as in COCO's boxes; nothing is rounded or shifted. Detections without a pose
-are left out, because a keypoint result without keypoints cannot be loaded.
+model's score in the place of visibility. The person's `score` is the box's times the keypoints'
+mean, the rule by which pose models are ranked (as in MMPose); `bbox_score` is the box's alone.
+Pixels are as everywhere here: the origin is the top-left corner of the picture, as in COCO's boxes;
+nothing is rounded or shifted. Detections without a pose are left out, because a keypoint result
+without keypoints cannot be loaded.
 """
 
 from collections.abc import Iterator

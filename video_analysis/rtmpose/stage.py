@@ -77,17 +77,8 @@ class RtmposeStage(BatchStage):
 
     def estimate(self, people: Sequence[Person]) -> list[Pose]:
         """The keypoints of each person, in source pixels."""
-        poses: list[Pose] = []
-        for start in range(0, len(people), self.batch_size):
-            poses += self._estimate_batch(people[start : start + self.batch_size])
-        return poses
-
-    def empty_batch(self) -> Array:
-        """The model's input with nobody in it: float32 [B, 3, H, W]."""
-        width, height = self._input_size
-        return np.zeros((self.batch_size, 3, height, width), np.float32)
-
-    def _estimate_batch(self, people: Sequence[Person]) -> list[Pose]:
+        if not people:
+            return []
         bboxes = np.array([each.bbox for each in people], dtype=np.float32)
         center = (bboxes[:, :2] + bboxes[:, 2:]) / 2
         size = crop_sizes(bboxes, self._input_size[0] / self._input_size[1], _PADDING)
@@ -100,7 +91,21 @@ class RtmposeStage(BatchStage):
         joined = np.concatenate([located, scores[..., None]], axis=2).tolist()
         return [tuple(tuple(point) for point in pose) for pose in joined]
 
-    def _infer(self, crops: list[Picture]) -> tuple[Floats, Floats]:
+    def empty_batch(self) -> Array:
+        """The model's input with nobody in it: float32 [B, 3, H, W]."""
+        width, height = self._input_size
+        return np.zeros((self.batch_size, 3, height, width), np.float32)
+
+    def _infer(self, crops: Sequence[Picture]) -> tuple[Floats, Floats]:
+        """SimCC vectors of any number of crops, batch by batch."""
+        batches = [
+            self._infer_batch(crops[start : start + self.batch_size])
+            for start in range(0, len(crops), self.batch_size)
+        ]
+        simcc_x, simcc_y = (np.concatenate(axis) for axis in zip(*batches, strict=True))
+        return simcc_x, simcc_y
+
+    def _infer_batch(self, crops: Sequence[Picture]) -> tuple[Floats, Floats]:
         blob = self.empty_batch()
         blob[: len(crops)] = cv2.dnn.blobFromImagesWithParams(crops, self._normalise)
         simcc_x, simcc_y = self.session.run({"input": blob})
