@@ -26,6 +26,8 @@ CHAINS: dict[GraphName, tuple[Step, ...]] = {
     "track_first": (YOLOX, BYTETRACK, RTMPOSE),
 }
 
+SINKS = (ANNOTATION, RESULTS)
+
 
 def graph(name: GraphName, video: bool = True) -> Graph:
     """The stages of a task, wired.
@@ -34,4 +36,4 @@ def graph(name: GraphName, video: bool = True) -> Graph:
         name: which order.
         video: whether the annotated video is wanted.
     """
-    return wire(CHAINS[name], (ANNOTATION, RESULTS) if video else (RESULTS,))
+    return wire(CHAINS[name], [sink for sink in SINKS if video or sink is not ANNOTATION])

@@ -140,7 +140,7 @@ class Run:
         return job
 
     def _process(self, watch: Watch, started: float) -> None:
-        bus = open_bus("memory://")
+        bus = open_bus(self._settings.bus)
         job, task_id = self._job, self._job.task.task_id
         with _quick_switches(), _pool(self._settings.workers) as pool:
             kit = Kit(self._models, self._settings, lambda _: job)

@@ -51,12 +51,6 @@ class Settings(BaseSettings):
     max_frames: int = Field(
         2_000_000, ge=1, description="Frames that a video's header may claim at most."
     )
-    model_dir: str | None = Field(
-        None, description="Folder searched first for models, for machines without a network."
-    )
-    cache_dir: str | None = Field(
-        None, description="Folder for fetched models and videos instead of the user's cache."
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Least severe log line that is written to standard error."
     )
