@@ -146,6 +146,7 @@ class Runner(ABC):
         try:
             lane = self.open_lane(task_id)
         except Exception as e:  # one task that cannot begin is no other task's concern
+            self.drop(task_id)
             self.fail(task_id, e)
             return
         if lane:

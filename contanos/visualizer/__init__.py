@@ -2,7 +2,7 @@
 
 from contanos.visualizer.canvas import Canvas
 from contanos.visualizer.draw import DrawOptions, draw_detections
-from contanos.visualizer.hide import hidden_regions, hide
+from contanos.visualizer.hide import hidden_regions, hide_regions
 from contanos.visualizer.trails import Trails
 
-__all__ = ["Canvas", "DrawOptions", "Trails", "draw_detections", "hidden_regions", "hide"]
+__all__ = ["Canvas", "DrawOptions", "Trails", "draw_detections", "hidden_regions", "hide_regions"]

@@ -1,12 +1,14 @@
-"""Annotation: what was found, drawn into the video."""
+"""Annotation: what is to be hidden, hidden, and what was found, drawn into the video."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from contanos.messages import EndOfStream, FrameResult
+from contanos.errors import MessageError
+from contanos.messages import Bbox, EndOfStream, FrameResult
 from contanos.skeleton import Skeleton
 from contanos.stage.contract import Item, TaskStage
 from contanos.video.canvas import Canvas as Picture
@@ -14,9 +16,9 @@ from contanos.video.encoder import EncoderSettings, PictureFormat
 from contanos.video.frame import NEUTRAL, Frame
 from contanos.video.mp4 import join_segments
 from contanos.video.segments import SegmentWriter, finished_segments
-from contanos.visualizer import Canvas, Trails, draw_detections
+from contanos.visualizer import Canvas, Trails, draw_detections, hidden_regions, hide_regions
 
-_GREY = 96  # luma of a picture that stands for one that could not be read
+_GREY = 96  # luma of a picture that stands for one that cannot be shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class AnnotationPlan:
     trail: int
 
 
+Shown = tuple[Frame, Sequence[Bbox]]
+"""A picture, and the regions to hide in it."""
+
+
 class _State(msgspec.Struct):
     segment: int
     trails: bytes
@@ -53,7 +59,8 @@ class AnnotationStage(TaskStage):
     """Draws every frame and writes it into segments; a segment and its offsets go together.
 
     A frame without pixels becomes a repeat of the one before it, so that frames out equal frames
-    in; the first of a segment becomes grey, so that a segment depends on nothing before it.
+    in; the first of a segment becomes grey, so that a segment depends on nothing before it. So does
+    a frame on which a stage failed: that stage may be the one that knows what to hide.
     """
 
     name = "annotation"
@@ -62,20 +69,18 @@ class AnnotationStage(TaskStage):
         self._plan = plan
         self._trails = Trails(plan.trail)
         self._writer = self._writer_at(0)
-        self._last: Frame | None = None
+        self._last: Shown | None = None
         self._due = False
 
     def process(self, item: Item) -> FrameResult:
-        result = item.result
-        frame = item.frame or self._stand_in(result)
-        picture = self._writer.canvas(frame)
-        picture.picture.pts = result.pts
-        self._draw(picture, frame, result)
-        self._last = frame
-        self._due = self._writer.write(picture) is not None
-        if self._due:
-            self._last = None
-        return result
+        self._trails.update(item.result.detections)
+        try:
+            picture = self._annotated(item)
+        except (MessageError, ValueError):  # the frame fails, but frames out stay frames in
+            self._write(self._writer.canvas(self._grey()), item.result)
+            raise
+        self._write(picture, item.result)
+        return item.result
 
     def checkpoint_due(self) -> bool:
         return self._due
@@ -99,24 +104,45 @@ class AnnotationStage(TaskStage):
     def close(self) -> None:
         self._writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
 
-    def _draw(self, picture: Picture, frame: Frame, result: FrameResult) -> None:
+    def _shown(self, item: Item) -> Shown:
+        """The picture to show, and what to hide in it.
+
+        Raises:
+            MessageError: nobody can tell what to hide, so that no picture may be shown.
+        """
+        hidden = hidden_regions(item.result.extra)
+        if item.frame is not None and item.result.error is None:
+            self._last = (item.frame, hidden)
+            return self._last
+        if self._last is None:
+            return self._grey(), hidden
+        frame, hidden_then = self._last
+        return frame, [*hidden_then, *hidden]
+
+    def _annotated(self, item: Item) -> Picture:
+        frame, hidden = self._shown(item)
+        picture = self._writer.canvas(frame)
         kr, kb = frame.matrix.value
         width, height = frame.width, frame.height
         canvas = Canvas(picture.y, picture.u, picture.v, width, height, kr, kb)
-        self._trails.update(result.detections)
+        hide_regions(canvas, hidden)
         trails = self._trails if self._plan.trail else None
-        draw_detections(canvas, result.detections, self._plan.skeleton, trails)
+        draw_detections(canvas, item.result.detections, self._plan.skeleton, trails)
+        return picture
 
-    def _stand_in(self, result: FrameResult) -> Frame:
-        if self._last is not None:
-            return self._last
+    def _write(self, picture: Picture, result: FrameResult) -> None:
+        picture.picture.pts = result.pts
+        self._due = self._writer.write(picture) is not None
+        if self._due:
+            self._last = None
+
+    def _grey(self) -> Frame:
+        """Stands for a picture that there is not, or that may not be shown."""
         pictures = self._plan.pictures
         width, height = pictures.width, pictures.height
         chroma = np.full(((height + 1) // 2, (width + 1) // 2), NEUTRAL, np.uint8)
         luma = np.full((height, width), _GREY, np.uint8)
-        return Frame(
-            result.frame_id, result.pts, pictures.time_base, luma, chroma, chroma, pictures.matrix
-        )
+        return Frame(0, 0, pictures.time_base, luma, chroma, chroma, pictures.matrix)
 
     def _writer_at(self, segment: int) -> SegmentWriter:
         plan = self._plan

@@ -1,10 +1,11 @@
 """`contanos models`: what the manifest names, fetched and checked."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from contanos.errors import ModelCorrupt, ModelError
+from contanos.errors import ModelCorrupt, ModelError, OutputError
 from contanos.models.fetch import fetch, find
 from contanos.models.manifest import Asset
 from video_analysis.models import manifest
@@ -61,6 +62,44 @@ def verify(names: Names = None) -> None:
         typer.echo(f"{asset.name}: {'not here' if state == 'no' else state}")
     if wrong:
         raise ModelError(f"{wrong} not as the manifest pins them; `contanos models pull` fetches")
+
+
+@app.command()
+def quantize(
+    name: Annotated[str, typer.Argument(help="A detector or pose model.")],
+    videos: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[VIDEO]...",
+            help="Freely licensed videos of people, files or sample names, that no score is taken "
+            "on; by default the samples.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; by default NAME.json in this folder.")
+    ] = None,
+    frames: Annotated[
+        int, typer.Option(min=1, max=1000, help="Frames of each video, at most.")
+    ] = 10,
+    keep: Annotated[
+        int, typer.Option(min=0, max=1000, help="Convolutions left in float, the worst ones.")
+    ] = 8,
+) -> None:
+    """Make the calibration table from which a model gets its bf16 and int8 graphs."""
+    from contanos.models.calibration import save
+    from video_analysis.models.examples import sample_clips
+    from video_analysis.models.quantize import make_table
+
+    asset = manifest()[name]
+    path = out or Path(f"{name}.json")
+    if not path.parent.is_dir():
+        raise OutputError(f"no folder {path.parent} to write {path.name} to; make it first")
+    table = make_table(asset, sample_clips(videos or []), frames, keep)
+    try:
+        save(table, path)
+    except OSError as e:
+        raise OutputError(f"cannot write {path}: {e}") from e
+    typer.echo(f"{path}: measure its accuracy before it is used, see docs/models.md")
 
 
 def _chosen(names: list[str] | None, every: bool) -> list[Asset]:

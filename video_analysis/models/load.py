@@ -1,12 +1,13 @@
 """Opens the networks that a task asks for, in the precision that suits the machine."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from contanos.errors import SettingError
+from contanos.errors import ModelError, SettingError
 from contanos.models.calibration import derive, load
 from contanos.models.choose import Choice, Step, choose, this_machine
 from contanos.models.fetch import fetch
@@ -98,11 +99,23 @@ def _choice(
 
 
 def _detector(asset: Asset, choice: Choice, threads: int, lowest_score: float) -> YoloxStage:
-    cut = asset.about["export"] == "nms"
-    graph = onnx.load(fetch(asset))
-    session = _session(asset, raw_head(graph) if cut else graph, choice, threads)
+    graph, export, free_size = _detector_graph(asset)
+    session = _session(asset, graph, choice, threads)
     size = (asset.about["width"], asset.about["height"])
-    return YoloxStage(session, "grid", size, free_size=cut, min_score=lowest_score)
+    return YoloxStage(session, export, size, free_size=free_size, min_score=lowest_score)
+
+
+def _detector_graph(asset: Asset) -> tuple[onnx.ModelProto, str, bool]:
+    """The graph to run, how it ends, and whether its input size is free.
+
+    An export with NMS inside is cut back to its raw grid where we know its shape: it then takes
+    any size, and computes no class that nobody asks for. Another one runs as it is.
+    """
+    graph, export = onnx.load(fetch(asset)), asset.about["export"]
+    if export == "nms":
+        with suppress(ModelError):
+            return raw_head(graph), "grid", True
+    return graph, export, False
 
 
 def _pose(asset: Asset, choice: Choice, threads: int) -> RtmposeStage:

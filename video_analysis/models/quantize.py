@@ -5,7 +5,7 @@ in one pass: each alone is put into 8 bits, and those by which the outputs on fr
 most are kept.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -19,17 +19,22 @@ from contanos.models.calibration import Calibration, calibrate, derive
 from contanos.models.manifest import Asset
 from contanos.models.quantize import chosen
 from contanos.models.runtime import Array, open_session
-from video_analysis.models.examples import VARIATIONS, Clip, float_graph, halves, inputs, variations
+from video_analysis.models.examples import (
+    VARIATIONS,
+    Clip,
+    Say,
+    float_graph,
+    halves,
+    inputs,
+    variations,
+)
 from video_analysis.settings import usable_cores
 
-FRAMES, KEEP = 10, 8
 _HELD_OUT = 16  # inputs that each convolution is tried on
-
-Say = Callable[[str], None]
 
 
 def make_table(
-    asset: Asset, clips: Sequence[Clip], frames: int = FRAMES, keep: int = KEEP, say: Say = print
+    asset: Asset, clips: Sequence[Clip], frames: int, keep: int, say: Say = print
 ) -> Calibration:
     """The calibration table of a detector or pose model; the same arguments make the same table.
 

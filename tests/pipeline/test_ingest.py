@@ -1,0 +1,112 @@
+"""Ingest on a real bus: no faster than its readers, and it ends when it should."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contanos.bus import TopicPartition, TopicSpec
+from contanos.bus.memory import MemoryBus
+from contanos.messages import EndOfStream
+from contanos.stage.contract import Task
+from contanos.stage.tasks import Tasks
+from contanos.testing.videos import corrupt, make_video
+from contanos.video.frame import BadFrame
+from contanos.video.source import VideoSource
+from video_analysis.ingest import FileIngest
+
+TOPIC = TopicPartition("raw_frames_a", 0)
+FRAMES, IN_FLIGHT = 40, 6
+
+
+class Ingesting:
+    """An ingest on a thread of its own, and a reader that the test moves by hand."""
+
+    def __init__(self, video: Path, max_frames: int | None = None) -> None:
+        self.bus = MemoryBus(patience=5)
+        self.bus.create_topic(TOPIC.topic, TopicSpec(capacity=200))
+        self.consumer = self.bus.consumer("reader", ["raw_frames_"], None)
+        self.tasks = Tasks()
+        task = Task("a", 64, 48, 25.0)
+        self.tasks.add(task)
+        self.source = VideoSource(video)
+        self.ingest = FileIngest(
+            self.bus, self.tasks, task, self.source, ["reader"], IN_FLIGHT, max_frames
+        )
+        self.thread = threading.Thread(target=self.ingest.run)
+        self.thread.start()
+
+    def read(self) -> list[object]:
+        """Everything, one record at a time, checking how many fly."""
+        values: list[object] = []
+        while not values or not isinstance(values[-1], EndOfStream):
+            (record,) = self.consumer.poll(1, 5.0)
+            frames = self.bus.end_offset(TOPIC) - len(values)
+            assert frames <= IN_FLIGHT + 1  # and the end of stream
+            values.append(record.value)
+            self.consumer.commit({TOPIC: record.offset + 1})
+        return values
+
+    def close(self) -> None:
+        self.tasks.cancel("a")
+        self.thread.join(10)
+        self.source.close()
+        self.bus.close()
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Ingesting]]:
+    each: list[Ingesting] = []
+    yield each
+    for one in each:
+        one.close()
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "video.avi", FRAMES, codec="mjpeg", pix_fmt="yuvj420p")
+
+
+def test_all_frames_arrive_and_never_more_fly_than_may(
+    opened: list[Ingesting], video: Path
+) -> None:
+    opened.append(Ingesting(video))
+    *frames, end = opened[0].read()
+    assert [frame.frame_id for frame in frames] == list(range(FRAMES))  # type: ignore[attr-defined]
+    assert end == EndOfStream(task_id="a", frames=FRAMES, reason="completed")
+    assert opened[0].tasks.progress("a").done["ingest"] == FRAMES
+
+
+def test_it_waits_for_a_reader_that_does_nothing(opened: list[Ingesting], video: Path) -> None:
+    opened.append(Ingesting(video))
+    opened[0].thread.join(0.5)
+    assert opened[0].thread.is_alive()
+    assert opened[0].bus.end_offset(TOPIC) == IN_FLIGHT
+
+
+def test_a_limit_ends_it(opened: list[Ingesting], video: Path) -> None:
+    opened.append(Ingesting(video, max_frames=7))
+    *frames, end = opened[0].read()
+    assert len(frames) == 7
+    assert end == EndOfStream(task_id="a", frames=7, reason="completed")
+
+
+def test_a_cancel_ends_it_while_it_waits(opened: list[Ingesting], video: Path) -> None:
+    opened.append(Ingesting(video))
+    opened[0].thread.join(0.2)
+    opened[0].tasks.cancel("a")
+    opened[0].thread.join(5)
+    assert not opened[0].thread.is_alive()
+    *frames, end = opened[0].read()
+    assert end == EndOfStream(task_id="a", frames=len(frames), reason="cancelled")
+
+
+def test_a_frame_that_cannot_be_decoded_keeps_its_place(
+    opened: list[Ingesting], video: Path, tmp_path: Path
+) -> None:
+    opened.append(Ingesting(corrupt(video, tmp_path / "bad.avi", packets=[9])))
+    *frames, _ = opened[0].read()
+    bad = [i for i, frame in enumerate(frames) if isinstance(frame, BadFrame)]
+    assert bad == [9]
+    assert opened[0].tasks.progress("a").failed["ingest"] == 1
