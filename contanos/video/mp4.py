@@ -13,9 +13,9 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from contanos.disk import as_output_error, whole_file
 from contanos.errors import OutputError
 from contanos.video.audio import AudioTrack, Handling
-from contanos.video.disk import as_output_error, whole_file
 from contanos.video.probe import OpenVideo
 
 MAX_TIMESCALE = 2**31 - 1

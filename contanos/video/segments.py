@@ -15,8 +15,8 @@ import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from contanos.disk import as_output_error, whole_file
 from contanos.video.canvas import Canvas
-from contanos.video.disk import as_output_error, whole_file
 from contanos.video.encoder import EncoderSettings, PictureFormat, add_h264
 from contanos.video.frame import Frame
 

@@ -161,5 +161,5 @@ def test_exports_are_the_same_every_time_and_named_in_a_folder(
 def test_an_unknown_format_and_a_bad_folder_are_refused(results: Results, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="choose one of coco, mot, csv, jsonl"):
         export(results, "xml", tmp_path / "out")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="could not be written"):
         export(results, "csv", tmp_path / "missing" / "out.csv")

@@ -138,15 +138,15 @@ def test_a_full_disk_leaves_no_result_and_says_so(tmp_path: Path) -> None:
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "cannot write" in done.stdout
-    assert "Free space" in done.stdout
+    assert "could not be written" in done.stdout
+    assert "make room" in done.stdout
     assert os.listdir(tmp_path) == ["results.parts"]
     assert len(open_results(ResultsWriter(tmp_path, ABOUT).finish())) == 60
 
 
 def test_a_folder_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="could not be written"):
         ResultsWriter(tmp_path / "file" / "out", ABOUT)
 
 

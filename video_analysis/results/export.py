@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
 
+from contanos.disk import replacing
 from contanos.errors import SettingError
-from video_analysis.results.atomic import replacing
 from video_analysis.results.export_coco import coco_chunks
 from video_analysis.results.export_mot import mot_lines
 from video_analysis.results.export_rows import csv_lines, json_lines

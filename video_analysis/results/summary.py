@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from contanos.disk import replacing
 from contanos.errors import InputError
 from contanos.messages import Reason
-from video_analysis.results.atomic import replacing
 from video_analysis.results.metadata import ModelUsed
 
 SUMMARY = "summary.json"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contanos.disk import as_output_error, remove, replacing, sync_folder
 from contanos.errors import InputError, OutputError
 from contanos.messages import FrameResult
 from video_analysis.results import index, metadata
-from video_analysis.results.atomic import output_errors, replacing, sync_folder, with_nothing_there
 from video_analysis.results.index import FrameIndex, FrameIndexWriter
 from video_analysis.results.metadata import Metadata
 from video_analysis.results.table import PARQUET, SCHEMA, rebatched, to_table
@@ -50,7 +50,7 @@ class ResultsWriter:
         self._folder, self._metadata = folder, metadata
         self._frames_per_part = frames_per_part
         self._folder_of_parts = parts or folder / PARTS
-        with output_errors(self._folder_of_parts):
+        with as_output_error(self._folder_of_parts):
             self._folder_of_parts.mkdir(parents=True, exist_ok=True)
         self._durable = self._held_frames()
         self._pending: list[FrameResult] = []
@@ -111,7 +111,7 @@ class ResultsWriter:
 
     def discard(self) -> None:
         """Removes the parts: what is not in the result by now is given up."""
-        with output_errors(self._folder_of_parts):
+        with as_output_error(self._folder_of_parts):
             for part in self._folder_of_parts.iterdir():
                 part.unlink()
             self._folder_of_parts.rmdir()
@@ -155,7 +155,7 @@ class ResultsWriter:
     def _held_frames(self) -> int:
         """How many frames the parts hold; what an interrupted write left is removed."""
         for partial in self._folder_of_parts.glob(".*"):
-            with_nothing_there(partial)
+            remove(partial)
         held = 0
         for path in self._parts():
             with self._opened(path) as (found, _):
