@@ -1,30 +1,36 @@
 """How well people keep their identity: our ByteTrack, the authors' scores and the best peer's.
 
-    python -m bench.tracking                          the sequences of the test data
+    python -m bench.tracking                          both tables below
+    python -m bench.tracking SEQUENCE ...             only these, on their public detections
     python -m bench.tracking TUD-Campus --boxes FILE  the same on any MOTChallenge detections
     python -m bench.tracking PETS09-S2L1 --end-to-end BOXES TRACKS
                                                       tracks that `contanos export` wrote
+    python -m bench.tracking --run [SEQUENCE ...]     `contanos run` on the videos, end to end
 
 Every cell is HOTA / MOTA / IDF1 by TrackEval. `ours` reports the filter's boxes, as the authors
 do; `ours, detections` the detector's own boxes under the same identities; both are one run with
 the default settings and the sequence's frame rate. `trackers` is Roboflow's package at its
 defaults. Every tracker is given the same detections: those that score 0.1 or more, because
 below that ByteTrack has no use for them.
+
+End to end, `ours` is what `contanos run` and `contanos export` wrote, and `trackers` follows every
+box that it stored. vtest.avi plays at 10 frames a second what the sequence says was 7.
 """
 
 import argparse
 import itertools
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import mot
-from contanos.errors import InputError
+from bench import end_to_end, mot
+from contanos.errors import InputError, ModelUnavailable
 from video_analysis.bytetrack.settings import TrackerSettings
 from video_analysis.bytetrack.tracker import Tracker
 
@@ -41,6 +47,7 @@ REFERENCE = {
 }
 LOWEST_SCORE = TrackerSettings().low
 COLUMNS = ("sequence", "reference", "ours", "ours, detections", "trackers", "ms a frame", "peer's")
+RUNS = ("sequence", "precision", "ours", "trackers, same boxes", "models")
 END_TO_END = ("sequence", "the pipeline's", "ours", "ours, detections", "trackers")
 
 Boxes = NDArray[np.float64]
@@ -67,8 +74,8 @@ def ours(frame_rate: float, smooth: bool = True) -> Follow:
     return follow
 
 
-def peer(frame_rate: float) -> Follow:
-    """ByteTrack of the package `trackers` at its defaults, told the frame rate."""
+def peer(frame_rate: float = 30.0) -> Follow:
+    """ByteTrack of the package `trackers` at its defaults, which count on 30 frames a second."""
     import supervision  # slow to import, and needed by no other column
     from trackers import ByteTrackTracker
 
@@ -101,7 +108,12 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; see the module's docstring."""
     options = _parser().parse_args(arguments)
     try:
-        _print(*_end_to_end(options) if options.end_to_end else _on_detections(options))
+        if options.end_to_end:
+            _print(*_end_to_end(options))
+        elif not options.run:
+            _print(*_on_detections(options))
+        if options.run or not (options.sequences or options.end_to_end):
+            _runs(options.sequences or end_to_end.NAMES)
     except InputError as e:
         print(e, file=sys.stderr)
         return 2
@@ -126,6 +138,31 @@ def _end_to_end(options: argparse.Namespace) -> tuple[tuple[str, ...], list[list
     boxes, tracks = (mot.read_mot(path) for path in options.end_to_end)
     cells, _ = _scored(seq, boxes)
     return END_TO_END, [[seq.name, str(mot.score(tracks, seq)), *cells]]
+
+
+def _runs(names: Sequence[str]) -> None:
+    rows: list[list[str]] = []
+    for name in names:
+        try:
+            rows += _run_and_scored(name)
+        except ModelUnavailable as e:
+            print(f"{name} is left out: {e}", file=sys.stderr)
+    print("\nend to end")
+    _print(RUNS, rows)
+    print("\nmeasured elsewhere, on boxes of the same detector in f32")
+    measured = end_to_end.MEASURED_ELSEWHERE
+    columns = ("sequence", *end_to_end.ELSEWHERE)
+    _print(columns, [[name, *map(str, measured[name])] for name in names if name in measured])
+
+
+def _run_and_scored(name: str) -> Iterator[list[str]]:
+    seq, video = mot.sequence(name), end_to_end.video(name)
+    for precision, options in end_to_end.PRECISIONS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found = end_to_end.finish(video, Path(folder), *options)
+        boxes = found.boxes[found.boxes[:, mot.SCORE] >= LOWEST_SCORE]
+        other = mot.score(run(peer(), boxes, seq.frames).tracks, seq)
+        yield [name, precision, str(mot.score(found.tracks, seq)), str(other), found.models]
 
 
 def _scored(seq: mot.Sequence, boxes: mot.MotRows) -> tuple[list[str], list[str]]:
@@ -156,6 +193,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.tracking", description="Track, score.")
     parser.add_argument("sequences", nargs="*", metavar="SEQUENCE", help="default: all")
     parser.add_argument("--boxes", type=Path, metavar="FILE", help="detections, MOTChallenge text")
+    parser.add_argument("--run", action="store_true", help="run the videos, and score that")
     parser.add_argument(
         "--end-to-end",
         nargs=2,

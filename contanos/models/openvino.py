@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class OpenVinoSession:
 
     def __init__(self, model: bytes, precision: Precision, threads: int) -> None:
         ov = _openvino()
+        _prime()
         self._core = ov.Core()
         self._config = _config(precision, threads)
         self._compiled: dict[Shapes, Any] = {}
@@ -102,6 +104,21 @@ def _config(precision: Precision, threads: int) -> dict[str, Any]:
         "INFERENCE_NUM_THREADS": threads,
         "ENABLE_CPU_PINNING": False,
     }
+
+
+@cache
+def _prime() -> None:
+    """One small inference, alone, before any thread calls OpenVINO.
+
+    Its Python binding fills its tables of types at first use: one thread holds the table and waits
+    for the interpreter's lock, the other holds the interpreter and waits for the table, for ever.
+    """
+    ov = _openvino()
+    point = ov.opset13.parameter([1], ov.Type.f32, name="point")
+    model = ov.Model([ov.opset13.relu(point)], [point], "prime")
+    request = ov.compile_model(model, "CPU").create_infer_request()
+    request.infer({"point": np.zeros(1, np.float32)}, share_inputs=True)
+    np.array(request.output_tensors[0].data, np.float32)
 
 
 def _openvino() -> Any:
