@@ -60,7 +60,7 @@ class FileIngest:
             self._producer.send(self._topic.topic, each.frame_id, each)
             self.published += 1
             failed = isinstance(each, BadFrame)
-            self._tasks.count(self._task.task_id, STAGE, done=1, failed=failed)
+            self._tasks.count(self._task.task_id, STAGE, each.frame_id, failed)
         end = EndOfStream(task_id=self._task.task_id, frames=self.published, reason=reason)
         self._producer.send(self._topic.topic, end.frames, end)
         self._producer.flush()

@@ -9,9 +9,7 @@ from video_analysis.annotation.stage import AnnotationPlan, AnnotationStage
 from video_analysis.results.metadata import Metadata
 from video_analysis.results.stage import ResultsStage
 from video_analysis.settings import Options, Settings
-from video_analysis.workspace import WORK
-
-VIDEO = "annotated.mp4"
+from video_analysis.workspace import VIDEO, WORK
 
 
 @dataclass(frozen=True, slots=True)

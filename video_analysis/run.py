@@ -15,7 +15,7 @@ import msgspec
 
 from contanos import __version__
 from contanos.bus import Bus, open_bus
-from contanos.errors import BusError, OutputError, TaskFailed
+from contanos.errors import BusError, InputError, OutputError, TaskFailed
 from contanos.stage.contract import Task
 from contanos.stage.supervisor import Supervisor
 from contanos.stage.tasks import Tasks
@@ -30,7 +30,7 @@ from video_analysis.models.load import load_models
 from video_analysis.pipeline import graph as wired
 from video_analysis.report import summarise
 from video_analysis.results.metadata import Metadata
-from video_analysis.results.summary import SUMMARY, Summary, write_summary
+from video_analysis.results.summary import Summary, write_summary
 from video_analysis.settings import Options, Settings
 from video_analysis.workspace import Workspace
 
@@ -79,9 +79,9 @@ class Run:
         with self._cleanup:
             limits = Limits(settings.max_pixels, settings.max_frames)
             self._source = self._cleanup.enter_context(VideoSource(video, limits))
+            self._workspace = self._cleanup.enter_context(Workspace(folder, protect=video))
             self._models = load_models(options, settings.workers)
             self._graph = wired(options.graph, options.video)
-            self._cleanup.enter_context(Workspace(folder))
             self._job = self._plan(folder)
             self._tasks = Tasks()
             self._tasks.add(self._job.task)
@@ -106,6 +106,7 @@ class Run:
         """
         with self._cleanup:
             started = time.perf_counter()
+            self._workspace.remove_outputs()
             self._process(watch, started)
             seconds = time.perf_counter() - started
             progress = self._tasks.progress(self._job.task.task_id)
@@ -118,7 +119,7 @@ class Run:
         task_id = _task_id(self._video, options)
         base = source.time_base
         rate = float(source.rate)
-        job = Job(
+        return Job(
             task=Task(task_id, source.width, source.height, rate, options),
             options=options,
             source=self._video,
@@ -136,8 +137,6 @@ class Run:
                 settings=msgspec.to_builtins(options),
             ),
         )
-        (folder / SUMMARY).unlink(missing_ok=True)
-        return job
 
     def _process(self, watch: Watch, started: float) -> None:
         bus = open_bus(self._settings.bus)
@@ -146,7 +145,7 @@ class Run:
             kit = Kit(self._models, self._settings, lambda _: job)
             assembly = Assembly(bus, self._tasks, kit, pool)
             assembly.create_topics(self._graph, task_id)
-            supervisor = Supervisor(assembly.runners(self._graph))
+            supervisor = Supervisor(assembly.runners(self._graph), self._tasks)
             ingest = threading.Thread(target=self._ingest, args=(bus,), name=INGEST)
             supervisor.start()
             ingest.start()
@@ -158,8 +157,8 @@ class Run:
                 bus.close()
                 ingest.join()
         if failure := self._tasks.failure(task_id):
-            kind = OutputError if isinstance(failure.error, OutputError) else TaskFailed
-            raise kind(str(failure)) from failure.error
+            ours = not isinstance(failure.error, InputError | OutputError)
+            raise (TaskFailed if ours else type(failure.error))(str(failure)) from failure.error
 
     def _wait(self, watch: Watch, started: float) -> None:
         task_id = self._job.task.task_id

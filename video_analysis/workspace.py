@@ -8,9 +8,14 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
+from contanos.disk import PARTIAL, remove
 from contanos.errors import OutputError
+from video_analysis.results.summary import SUMMARY
+from video_analysis.results.writer import RESULTS
 
 WORK = ".contanos"
+VIDEO = "annotated.mp4"
+OUTPUTS = (VIDEO, RESULTS, SUMMARY)
 
 
 class Workspace:
@@ -21,16 +26,20 @@ class Workspace:
 
     Args:
         folder: made where it is missing.
+        protect: the input, which no output may replace.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, protect: Path) -> None:
         self.folder = folder
+        self._protect = protect
         self._work = folder / WORK
         self._missing = [each for each in (folder, *folder.parents) if not each.exists()]
         self._lock = FileLock(folder / f"{WORK}.lock", timeout=0)
 
     def __enter__(self) -> Self:
         """Raises `OutputError` where the folder cannot be written, or another run writes there."""
+        if any(each.exists() and each.samefile(self._protect) for each in self._outputs()):
+            raise OutputError(f"{self._protect} would be replaced; choose another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -61,6 +70,16 @@ class Workspace:
     def clear(self) -> None:
         """Remove what is not final."""
         shutil.rmtree(self._work, ignore_errors=True)
+        for each in self._outputs():
+            remove(each.with_name(f".{each.name}{PARTIAL}"))
+
+    def remove_outputs(self) -> None:
+        """Remove what an earlier run left, so that the folder never mixes two results."""
+        for each in self._outputs():
+            remove(each)
+
+    def _outputs(self) -> list[Path]:
+        return [self.folder / name for name in OUTPUTS]
 
     def _remove_empty(self) -> None:
         with suppress(OSError):  # not empty: it holds a result

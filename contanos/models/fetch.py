@@ -35,13 +35,19 @@ def find(asset: Asset) -> Path | None:
     Raises:
         ModelCorrupt: `CONTANOS_MODEL_DIR` holds a file of that name with other bytes.
     """
-    if named := os.environ.get("CONTANOS_MODEL_DIR"):
-        path = Path(named) / asset.file
-        if path.is_file():
-            verify(asset, path)
-            return path
-    path = cache_dir() / asset.file
-    return path if path.is_file() and sha256_of(path) == asset.sha256 else None
+    path = locate(asset)
+    if path is None or (path.parent == cache_dir() and sha256_of(path) != asset.sha256):
+        return None
+    verify(asset, path)
+    return path
+
+
+def locate(asset: Asset) -> Path | None:
+    """Where a file of the asset's name lies, whatever its bytes, or None."""
+    named = os.environ.get("CONTANOS_MODEL_DIR")
+    folders = [Path(named)] if named else []
+    paths = (folder / asset.file for folder in (*folders, cache_dir()))
+    return next((path for path in paths if path.is_file()), None)
 
 
 def fetch(asset: Asset, progress: Progress | None = None) -> Path:
@@ -76,7 +82,7 @@ def verify(asset: Asset, path: Path) -> None:
     if (found := sha256_of(path)) != asset.sha256:
         raise ModelCorrupt(
             f"{path} is not {asset.name}: sha256 {found[:16]}… where the manifest pins "
-            f"{asset.sha256[:16]}…; remove it, or replace it by `contanos models pull {asset.name}`"
+            f"{asset.sha256[:16]}…; remove it, then `contanos models pull {asset.name}`"
         )
 
 

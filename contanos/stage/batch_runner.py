@@ -67,7 +67,8 @@ class BatchRunner(Runner):
     def _cut(self, lane: Lane) -> bool:
         """Whether a cancelled task ends here: the first stage begins no new frame of it."""
         task_id = lane.task.task_id
-        if self.node.results is not None or not self._tasks.cancelled(task_id):
+        first = self.node.results is None
+        if not first or not lane.join.started or not self._tasks.cancelled(task_id):
             return False
         frames = lane.join.next_frame_id
         lane.cut(EndOfStream(task_id=task_id, frames=frames, reason="cancelled"))
@@ -84,7 +85,8 @@ class BatchRunner(Runner):
     def _worth_starting(self) -> bool:
         units = sum(self._stage.units(slot.item) for slot in self._ready)
         waited = time.monotonic() - self._ready_since
-        return units >= self._stage.batch_size or waited >= self._stage.linger or self._ending()
+        full = units == 0 or units >= self._stage.batch_size
+        return full or waited >= self._stage.linger or self._ending()
 
     def _ending(self) -> bool:
         return all(lane.end is not None for lane in self.lanes.values())
@@ -107,7 +109,9 @@ class BatchRunner(Runner):
         """Runs in the pool. A batch that fails is tried item by item, so that frames fail alone."""
         started = time.perf_counter()
         try:
-            answers: list[Answer] = list(self._stage.process(items))
+            answers: list[Answer] = [
+                answer for _, answer in zip(items, self._stage.process(items), strict=True)
+            ]
         except Exception as e:  # a stage's fault is the frame's, not the worker's
             return [e] if len(items) == 1 else [self._answers([item])[0] for item in items]
         share = (time.perf_counter() - started) / len(items)

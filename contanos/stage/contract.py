@@ -106,7 +106,14 @@ class TaskStage(ABC):
         return True
 
     def finish(self, end: EndOfStream) -> None:
-        """The stream ended; make what was written final."""
+        """The stream ended; make what was written final.
+
+        It comes again if the worker dies before the end is committed, after `restore` and the
+        frames since; so it must leave alone what it would need then.
+        """
+
+    def discard(self) -> None:
+        """The end is committed: remove what only a restart would have needed."""
 
     def close(self) -> None:
         """Let go of what is open; called once, also without `finish`."""

@@ -79,7 +79,12 @@ class Graph:
 
 
 def wire(chain: Sequence[Step], sinks: Sequence[Step]) -> Graph:
-    """The graph in which each of `chain` reads the one before it, and `sinks` read the last."""
+    """The graph in which each of `chain` reads the one before it, and `sinks` read the last.
+
+    Raises:
+        ValueError: a stage's topics could be taken for another's.
+    """
+    _require_distinct([step.stage.name for step in (*chain, *sinks)])
     names: list[str | None] = [None, *(step.stage.name for step in chain)]
     nodes = [
         Node(step.stage.name, before, frames=step.stage.pixels)
@@ -87,3 +92,10 @@ def wire(chain: Sequence[Step], sinks: Sequence[Step]) -> Graph:
     ]
     nodes += [Node(step.stage.name, names[-1], step.stage.pixels, output=False) for step in sinks]
     return Graph(nodes, {step.stage.name: step for step in (*chain, *sinks)})
+
+
+def _require_distinct(names: Sequence[str]) -> None:
+    for i, name in enumerate(names):
+        for other in (*names[:i], *names[i + 1 :]):
+            if f"{other}_".startswith(f"{name}_"):
+                raise ValueError(f"stages {name} and {other}: one name begins the other")

@@ -38,6 +38,11 @@ class FrameJoin:
         self._inputs = [_Input() for _ in range(inputs)]
 
     @property
+    def started(self) -> bool:
+        """Whether it is known which frame comes next."""
+        return self._next is not None
+
+    @property
     def next_frame_id(self) -> int:
         """The frame that `pop` hands on next."""
         return self._next or 0

@@ -31,6 +31,9 @@ class Runner(ABC):
 
     `run` returns after `stop`, or raises what broke it; what it had not committed by then is
     delivered again to the next member of the group.
+
+    Attributes:
+        victims: the tasks that it was working on when `run` ended.
     """
 
     idle = 0.5
@@ -38,6 +41,7 @@ class Runner(ABC):
     def __init__(self, bus: Bus, node: Node, tasks: Tasks) -> None:
         self.node = node
         self.lanes: dict[str, Lane] = {}
+        self.victims: list[str] = []
         self._bus = bus
         self._tasks = tasks
         self._producer = bus.producer()
@@ -50,9 +54,10 @@ class Runner(ABC):
             while not self._stopping.is_set():
                 self.step(self.patience())
         finally:
-            for task_id in list(self.lanes):
-                self.drop(task_id)
+            self.victims = list(self.lanes)
             self._consumer.close()
+            for task_id in self.victims:
+                self.drop(task_id)
 
     def stop(self) -> None:
         """Ask `run` to return. Safe from any thread."""
@@ -85,6 +90,9 @@ class Runner(ABC):
     def end_lane(self, lane: Lane, end: EndOfStream) -> None:
         """A lane is done, and its end not yet passed on."""
 
+    def forget_lane(self, lane: Lane) -> None:
+        """A lane's end is committed; nothing of it will come again."""
+
     def drop(self, task_id: str) -> None:
         """Forget a lane, finished or not."""
         self.lanes.pop(task_id, None)
@@ -104,7 +112,7 @@ class Runner(ABC):
             named = replace(result, stage=stage)
             self._producer.send(topic_name(stage, result.task_id), result.frame_id, named)
         failed = result.error is not None
-        self._tasks.count(result.task_id, stage, done=1, failed=failed)
+        self._tasks.count(result.task_id, stage, result.frame_id, failed)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The last step for what `offsets` cover: acknowledged first, then committed."""
@@ -146,8 +154,8 @@ class Runner(ABC):
         try:
             lane = self.open_lane(task_id)
         except Exception as e:  # one task that cannot begin is no other task's concern
-            self.drop(task_id)
             self.fail(task_id, e)
+            self.drop(task_id)
             return
         if lane:
             self.lanes[task_id] = lane
@@ -163,6 +171,8 @@ class Runner(ABC):
                 self._producer.send(topic_name(self.node.stage, task_id), end.frames, end)
             except UnknownTopic:
                 log.warning("topic gone before the end of stream", task_id=task_id)
-        self.commit(lane.end_offsets)
-        self.drop(task_id)
+        self._producer.flush()
         self._tasks.end(self.node.stage, end)
+        self.commit(lane.end_offsets)
+        self.forget_lane(lane)
+        self.drop(task_id)

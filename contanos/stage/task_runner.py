@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 
 import msgspec
+import structlog
 
 from contanos.bus.contract import Bus, TopicPartition
+from contanos.errors import ContanosError
 from contanos.messages import EndOfStream
 from contanos.stage.contract import Task, TaskStage
 from contanos.stage.graph import Node
@@ -14,6 +16,8 @@ from contanos.stage.runner import Runner
 from contanos.stage.tasks import Tasks
 
 _FRAMES_A_TURN = 8
+
+log = structlog.get_logger(__name__)
 
 TaskStageFactory = Callable[[Task], TaskStage]
 
@@ -57,7 +61,10 @@ class TaskRunner(Runner):
         self._more = False
         for lane in list(self.lanes.values()):
             for _ in range(_FRAMES_A_TURN):
-                if self._tasks.failure(lane.task.task_id) or (slot := lane.take()) is None:
+                task_id = lane.task.task_id
+                if self.lanes.get(task_id) is not lane or self._tasks.failure(task_id):
+                    break
+                if (slot := lane.take()) is None:
                     break
                 self._process(lane, slot)
             else:
@@ -65,17 +72,24 @@ class TaskRunner(Runner):
 
     def end_lane(self, lane: Lane, end: EndOfStream) -> None:
         try:
-            self._stages[lane.task.task_id].finish(end)
+            self._stages[end.task_id].finish(end)
         except Exception as e:  # one task's output fails alone
             self.fail(end.task_id, e)
-            return
-        self._bus.delete_state(self._key(lane.task.task_id))
+
+    def forget_lane(self, lane: Lane) -> None:
+        task_id = lane.task.task_id
+        self._bus.delete_state(self._key(task_id))
+        if stage := self._stages.get(task_id):
+            stage.discard()
 
     def drop(self, task_id: str) -> None:
         super().drop(task_id)
         self._uncommitted.pop(task_id, None)
         if stage := self._stages.pop(task_id, None):
-            stage.close()
+            try:
+                stage.close()
+            except Exception as e:  # what cannot be closed must not stop the others
+                log.warning("not closed", task_id=task_id, stage=self.node.stage, cause=str(e))
 
     def _process(self, lane: Lane, slot: Slot) -> None:
         task_id = lane.task.task_id
@@ -90,13 +104,18 @@ class TaskRunner(Runner):
         lane.slots.popleft()
         self.send(result)
         self._uncommitted.setdefault(task_id, {}).update(slot.offsets)
-        if stage.checkpoint_due():
-            self._checkpoint(lane, stage)
+        try:
+            if stage.checkpoint_due():
+                self._checkpoint(lane, stage.snapshot())
+        except ContanosError:
+            raise
+        except Exception as e:  # a state that cannot be saved fails its task, not the worker
+            self.fail(task_id, e)
 
-    def _checkpoint(self, lane: Lane, stage: TaskStage) -> None:
+    def _checkpoint(self, lane: Lane, state: bytes) -> None:
         task_id = lane.task.task_id
         self._producer.flush()
-        checkpoint = Checkpoint(lane.join.next_frame_id, stage.snapshot())
+        checkpoint = Checkpoint(lane.join.next_frame_id, state)
         self._bus.save_state(self._key(task_id), msgspec.msgpack.encode(checkpoint))
         self.commit(self._uncommitted.pop(task_id))
 

@@ -74,11 +74,15 @@ class Tasks:
         with self._changed:
             return self._progress[task_id]
 
-    def count(self, task_id: str, stage: str, *, done: int = 0, failed: int = 0) -> None:
-        """Add to a stage's counters."""
+    def count(self, task_id: str, stage: str, frame_id: int, failed: bool) -> None:
+        """A stage put out a frame; one that it had put out before, as after a crash, counts once.
+
+        Frames of a task leave a stage in order and without gaps.
+        """
         with self._changed:
-            if progress := self._progress.get(task_id):
-                progress.done[stage] += done
+            progress = self._progress.get(task_id)
+            if progress and frame_id >= progress.done[stage]:
+                progress.done[stage] += 1
                 progress.failed[stage] += failed
 
     def spend(self, task_id: str, stage: str, seconds: float) -> None:

@@ -123,6 +123,10 @@ class SegmentWriter:
         self.next_segment += 1
         return segment_path(self._directory, self.next_segment - 1)
 
+    def abandon(self) -> None:
+        """Drops what was written of the segment at hand, and closes its file."""
+        self._leave(InterruptedError, InterruptedError(), None)
+
     def _opened(self) -> tuple[VideoStream, OutputContainer]:
         if self._stream is None or self._container is None:
             path = segment_path(self._directory, self.next_segment)

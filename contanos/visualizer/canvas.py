@@ -5,6 +5,7 @@ so that the centre of the first pixel is (0.5, 0.5). Chroma samples lie as in MP
 level with the left pixel of each pair, and half way between the two lines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -104,9 +105,8 @@ class Canvas:
         """
         size = (alpha.shape[1] // 2, alpha.shape[0] // 2)
         half = np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_AREA), np.uint8)
-        _blend(self.y, left, top, alpha, colour.y)
-        _blend(self.u, left // 2, top // 2, half, colour.u)
-        _blend(self.v, left // 2, top // 2, half, colour.v)
+        _blend((self.y,), left, top, alpha, (colour.y,))
+        _blend((self.u, self.v), left // 2, top // 2, half, (colour.u, colour.v))
 
 
 def even(value: float) -> int:
@@ -135,13 +135,18 @@ def outlines(segments: Floats, ends: Floats, widths: Floats) -> NDArray[np.int32
     return sixteenths.astype(np.int32)
 
 
-def _blend(plane: Plane, left: int, top: int, alpha: Plane, value: int) -> None:
+def _blend(
+    planes: Sequence[Plane], left: int, top: int, alpha: Plane, values: Sequence[int]
+) -> None:
+    """Lays one value on each of `planes`, which are of one size."""
     height, width = alpha.shape
     x, y = max(left, 0), max(top, 0)
-    target = plane[y : max(top + height, 0), x : max(left + width, 0)]
-    if not target.size:
+    targets = [plane[y : max(top + height, 0), x : max(left + width, 0)] for plane in planes]
+    if not targets[0].size:
         return
-    mask = alpha[y - top :, x - left :][: target.shape[0], : target.shape[1]]
-    kept = cv2.multiply(target, cv2.bitwise_not(mask), scale=1 / 255)
-    laid = cv2.convertScaleAbs(mask, alpha=value / 255)
-    cv2.add(kept, laid, dst=target)
+    rows, columns = targets[0].shape
+    mask = alpha[y - top :, x - left :][:rows, :columns]
+    rest = cv2.bitwise_not(mask)
+    for target, value in zip(targets, values, strict=True):
+        kept = cv2.multiply(target, rest, scale=1 / 255)
+        cv2.add(kept, cv2.convertScaleAbs(mask, alpha=value / 255), dst=target)

@@ -26,13 +26,13 @@ class DrawOptions:
     Attributes:
         keypoint_score: keypoints that score less are not drawn, nor the limbs that end in them.
         sure_score: limbs whose weaker end scores less are drawn at half width.
-        untracked: whether detections that no track claims are drawn, thin and grey.
+        untracked: whether people who have a pose but no track, yet, are drawn, thin and grey.
         scores: whether labels show the detector's score.
     """
 
     keypoint_score: float = 0.3
     sure_score: float = 0.5
-    untracked: bool = False
+    untracked: bool = True
     scores: bool = True
 
 
@@ -62,7 +62,7 @@ def draw_detections(
     """
     if trails is not None:
         draw_trails(canvas, trails)
-    shown = [each for each in detections if each.track_id is not None or options.untracked]
+    shown = [each for each in detections if _is_shown(each, options)]
     shown.sort(key=lambda each: each.bbox[3])  # who stands nearer to the camera covers the others
     for detection in shown:
         _draw_box(canvas, detection)
@@ -79,6 +79,11 @@ def _family(canvas: Canvas, detection: Detection) -> Family:
     if detection.track_id is None:
         return UNTRACKED
     return track_colours(detection.track_id, canvas.kr, canvas.kb)
+
+
+def _is_shown(detection: Detection, options: DrawOptions) -> bool:
+    untracked = options.untracked and detection.keypoints is not None
+    return detection.track_id is not None or untracked
 
 
 def _draw_box(canvas: Canvas, detection: Detection) -> None:

@@ -16,7 +16,8 @@ PIECES = 10
 SMOOTHING = np.array([1.0, 2.0, 3.0, 4.0, 3.0, 2.0, 1.0]) / 16
 """Boxes breathe with the gait; a trail is to show where somebody went, not that."""
 
-Ribbon = tuple[NDArray[np.int32], list[float]]
+Outlines = NDArray[np.int32]
+Ribbon = tuple[Outlines, list[float], list[int]]
 
 
 class Thinning(NamedTuple):
@@ -29,35 +30,45 @@ class Thinning(NamedTuple):
 def draw_trails(canvas: Canvas, trails: Trails) -> None:
     """Draws every trail of at least two points, in its track's colour."""
     drawn = [trail for trail in trails.trails() if len(trail.points) > 1]
-    for trail, (pieces, alphas) in zip(drawn, _ribbons(canvas, drawn), strict=True):
+    for trail, ribbon in zip(drawn, _ribbons(canvas, drawn), strict=True):
         colour = track_colours(trail.track_id, canvas.kr, canvas.kb).centre
-        canvas.blend(*_mask(canvas, pieces, alphas), colour)
+        canvas.blend(*_mask(*ribbon), colour)
 
 
 def _ribbons(canvas: Canvas, trails: Sequence[Trail]) -> Iterator[Ribbon]:
-    """For each trail, the outlines of its pieces and how opaque each is, from old to new."""
+    """For each trail, its pieces' outlines, how opaque each is from old to new, and its extent."""
     if not trails:
         return
     ways = [thinning(len(trail.points)) for trail in trails]
     smooth = [way.weights @ trail.points for way, trail in zip(ways, trails, strict=True)]
     fresh = [trail.freshness[way.chosen[1:]] for way, trail in zip(ways, trails, strict=True)]
     segments = np.concatenate([np.stack([each[:-1], each[1:]], 1) for each in smooth])
-    widths = canvas.unit * (1.5 + 3.5 * np.concatenate(fresh))
-    pieces = outlines(segments - 0.5, round_ends(segments), widths)
-    bounds = np.cumsum([len(each) for each in fresh])[:-1]
-    for own, age in zip(np.split(pieces, bounds), fresh, strict=True):
-        yield own, (20 + 200 * age).tolist()
+    ages = np.concatenate(fresh)
+    pieces = outlines(segments - 0.5, round_ends(segments), canvas.unit * (1.5 + 3.5 * ages))
+    ends = np.cumsum([len(each) for each in fresh])
+    starts = np.concatenate([[0], ends[:-1]])
+    alphas = (20 + 200 * ages).tolist()
+    extents = _extents(canvas, pieces, starts).tolist()
+    for start, end, extent in zip(starts.tolist(), ends.tolist(), extents, strict=True):
+        yield pieces[start:end], alphas[start:end], extent
+
+
+def _extents(canvas: Canvas, pieces: Outlines, starts: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Left, top, right, bottom of each ribbon's mask: even, in the picture, and never empty."""
+    size = (canvas.width, canvas.height)
+    low = np.minimum.reduceat(pieces.min(1), starts) >> SHIFT
+    high = np.maximum.reduceat(pieces.max(1), starts) >> SHIFT
+    low = np.clip(low - 2, 0, size) & ~1
+    high = np.minimum(np.maximum(high + 4, low + 2), np.add(size, 1)) & ~1
+    return np.concatenate([low, np.maximum(high, low + 2)], 1)
 
 
 def _mask(
-    canvas: Canvas, pieces: NDArray[np.int32], alphas: list[float]
+    pieces: Outlines, alphas: list[float], extent: list[int]
 ) -> tuple[int, int, NDArray[np.uint8]]:
-    """Column and row where the ribbon's mask starts, both even, and the mask, of even size."""
-    (x1, y1), (x2, y2) = (pieces.min((0, 1)) >> SHIFT).tolist(), pieces.max((0, 1)).tolist()
-    left, top = min(max(x1 - 2, 0), canvas.width) & ~1, min(max(y1 - 2, 0), canvas.height) & ~1
-    right = min(max((x2 >> SHIFT) + 4, left + 2), canvas.width + 1) & ~1
-    bottom = min(max((y2 >> SHIFT) + 4, top + 2), canvas.height + 1) & ~1
-    mask = np.zeros((max(bottom - top, 2), max(right - left, 2)), np.uint8)
+    """Column and row where the ribbon's mask starts, and the mask."""
+    left, top, right, bottom = extent
+    mask = np.zeros((bottom - top, right - left), np.uint8)
     for piece, alpha in zip(pieces - (left << SHIFT, top << SHIFT), alphas, strict=True):
         cv2.fillConvexPoly(mask, piece, alpha, cv2.LINE_AA, SHIFT)
     return left, top, mask

@@ -198,6 +198,30 @@ class BusContract:
         bus.create_topic(topic, TopicSpec())
         assert bus.committed("g", source) == 0
 
+    def test_a_topic_made_anew_is_read_from_its_start(self, bus: Bus, topic: str) -> None:
+        consumer = bus.consumer("g", ["numbers_"], None)
+        fill(bus, topic, 5)
+        self.take(consumer, 5)
+        bus.delete_topic(topic)
+        bus.create_topic(topic, TopicSpec())
+        fill(bus, topic, 7)
+        assert [record.offset for record in self.take(consumer, 7)] == list(range(7))
+
+    def test_the_topics_of_a_task_go_to_the_same_member(self, bus: Bus) -> None:
+        names = [f"{stage}_{task}" for stage in ("left", "right") for task in "abcdef"]
+        for name in names:
+            bus.create_topic(name, TopicSpec())
+        members = [bus.consumer("g", ["left_", "right_"], None) for _ in range(3)]
+        self.settle(*members)
+        for name in names:
+            fill(bus, name, 1)
+        taken = [{r.topic for r in self.take(member, len(names))} for member in members]
+        assert set().union(*taken) == set(names)
+        for topics in taken:
+            assert {name for name in topics if name.startswith("left")} == {
+                name.replace("right", "left") for name in topics if name.startswith("right")
+            }
+
     def test_waiting_for_commits(self, bus: Bus, topic: str) -> None:
         source = TopicPartition(topic, 0)
         consumer = bus.consumer("g", ["numbers_"], None)

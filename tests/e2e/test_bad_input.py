@@ -83,6 +83,25 @@ def test_an_output_folder_that_cannot_be_made(demo_video: Path, tmp_path: Path) 
     assert "choose another --out" in ran.stderr
 
 
+def test_an_output_that_would_replace_the_input(tmp_path: Path) -> None:
+    video = videos.make_video(tmp_path / "annotated.mp4", 5)
+    before = video.read_bytes()
+    ran = contanos("run", video, "--out", tmp_path)
+    assert ran.returncode == 2
+    assert "would be replaced" in ran.stderr
+    assert video.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == ["annotated.mp4"]
+
+
+def test_results_of_two_runs_are_never_mixed(tmp_path: Path) -> None:
+    video = videos.make_video(tmp_path / "video.mp4", 5)
+    out = tmp_path / "out"
+    assert contanos("run", video, "--out", out).returncode == 0
+    assert (out / "annotated.mp4").exists()
+    assert contanos("run", video, "--out", out, "--no-video").returncode == 0
+    assert {each.name for each in out.iterdir()} == {"results.parquet", "summary.json"}
+
+
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Path:
     """A disk of one megabyte."""

@@ -1,7 +1,7 @@
 """Videos with annotated tracks through the whole chain: people are found and stay who they are.
 
-The floors lie five points or more below what was measured in f32 and int8, so they catch a broken
-chain and not the rounding of another CPU. The scores themselves are `bench.tracking`'s.
+The floors lie five points or more below the MOTA and IDF1 measured (65.5 and 58.1; 75.8 and 79.0),
+so they catch a broken chain and not the rounding of another CPU. The scores themselves are `bench.tracking`'s.
 """
 
 from dataclasses import replace
@@ -17,7 +17,6 @@ def opening(name: str, frames: int, folder: Path) -> mot.Sequence:
     """The sequence cut to its first frames."""
     seq = mot.sequence(name)
     truth = mot.read_mot(seq.ground_truth)
-    # `write_mot` rounds nothing away that matters, and keeps what is not to be scored at 0.
     cut = folder / "gt.txt"
     mot.write_mot(cut, truth[truth[:, mot.FRAME] <= frames])
     return replace(seq, frames=frames, ground_truth=cut)
@@ -40,5 +39,5 @@ def test_a_short_street_scene(data: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("data")
 def test_the_opening_of_pets(vtest_video: Path, tmp_path: Path) -> None:
     found = scores(vtest_video, "PETS09-S2L1", 120, tmp_path)
-    assert found.mota >= 0
-    assert found.idf1 >= 0
+    assert found.mota >= 70
+    assert found.idf1 >= 73

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 
@@ -13,7 +13,8 @@ from contanos.bus.memory import MemoryBus
 from contanos.bus.topics import topic_name
 from contanos.messages import EndOfStream, FrameResult
 from contanos.stage.batch_runner import BatchRunner
-from contanos.stage.contract import Task
+from contanos.stage.contract import Item, Task
+from contanos.stage.runner import Runner
 from contanos.stage.supervisor import Supervisor
 from contanos.stage.task_runner import TaskRunner
 from contanos.stage.tasks import Tasks
@@ -46,7 +47,8 @@ class Line:
                     self.bus, NODES["total"], self.tasks, lambda _: Total(total_fault)
                 ),
                 lambda: TaskRunner(self.bus, NODES["collect"], self.tasks, self._collect),
-            ]
+            ],
+            self.tasks,
         )
 
     def _collect(self, task: Task) -> Collect:
@@ -232,3 +234,113 @@ def test_a_cancelled_task_ends_early_and_whole(line: Callable[..., Line]) -> Non
     assert end.reason == "cancelled"
     assert 0 < end.frames < 1000
     assert running.scores("a") == totals(end.frames)
+
+
+@pytest.mark.parametrize("victim", ["double", "total", "collect"])
+@pytest.mark.parametrize("step", ["end_lane", "before_commit", "commit", "forget_lane"])
+def test_a_runner_killed_while_it_ends_a_task_ends_it_all_the_same(
+    line: Callable[..., Line], victim: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the outputs are final, after the end was sent, before and after its commit."""
+    killed = []
+    kinds = {"double": BatchRunner}
+    kind = kinds.get(victim, TaskRunner)
+    name = "commit" if step == "before_commit" else step
+    original = getattr(kind, name)
+
+    def die_once(runner: Runner, argument: object, *rest: object) -> None:
+        at_the_end = any(lane.done for lane in runner.lanes.values())
+        if not killed and runner.node.stage == victim and at_the_end:
+            killed.append(step)
+            if step == "commit":
+                original(runner, argument, *rest)
+            raise Killed
+        original(runner, argument, *rest)
+
+    monkeypatch.setattr(kind, name, die_once)
+    running = line()
+    running.add("a")
+    publish(running.bus, "a", 22)
+    running.finish("a")
+    assert killed == [step]
+    assert running.scores("a") == totals(22)
+    assert running.tasks.progress("a").done == {"double": 22, "total": 22, "collect": 22}
+
+
+def test_a_stage_that_forgets_a_frame_fails_it(line: Callable[..., Line]) -> None:
+    class Forgetful(Double):
+        def process(self, items: Sequence[Item]) -> list[FrameResult]:
+            answers = super().process(items)
+            return [each for each in answers if each.frame_id != 3]
+
+    running = line(Forgetful())
+    running.add("a")
+    publish(running.bus, "a", 10)
+    running.finish("a")
+    assert [result.frame_id for result in running.seen["a"] if result.error] == [3]
+
+
+def test_a_runner_that_dies_again_and_again_fails_its_tasks(
+    line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(TaskRunner, "_process", die)
+    running = line()
+    running.add("a")
+    publish(running.bus, "a", 10)
+    running.finish("a")
+    failure = running.tasks.failure("a")
+    assert failure is not None
+    assert failure.stage == "total"
+
+
+def test_a_cancel_after_a_restart_counts_what_came_out(
+    line: Callable[..., Line], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit, killed = BatchRunner.commit, []
+
+    def die_once(runner: BatchRunner, offsets: dict[TopicPartition, int]) -> None:
+        commit(runner, offsets)
+        if not killed and max(offsets.values()) > 10:
+            killed.append(True)
+            running.tasks.cancel("a")
+            raise Killed
+
+    monkeypatch.setattr(BatchRunner, "commit", die_once)
+    running = line()
+    running.add("a")
+    publish(running.bus, "a", 100)
+    running.finish("a")
+    end = running.ends["a"][0]
+    assert end.frames == len(running.seen["a"]) > 10
+    assert running.scores("a") == totals(end.frames)
+
+
+def test_a_supervisor_whose_factory_fails_tries_again() -> None:
+    bus, tasks, made = MemoryBus(), Tasks(), []
+
+    class Dying(TaskRunner):
+        def step(self, timeout: float) -> None:
+            if len(made) < 3:
+                raise Killed
+            super().step(0.01)
+
+    def make() -> Dying:
+        made.append(True)
+        if len(made) == 2:
+            raise OSError("the broker is away")
+        return Dying(bus, NODES["collect"], tasks, lambda _: Collect([], []))
+
+    monkeypatched = pytest.MonkeyPatch()
+    with monkeypatched.context() as patch:
+        patch.setattr("contanos.stage.supervisor._LONGEST_PAUSE", 0.05)
+        supervisor = Supervisor([make], tasks)
+        supervisor.start()
+        deadline = time.monotonic() + 10
+        while len(made) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert supervisor.stop(10)
+    assert len(made) == 3
+    bus.close()

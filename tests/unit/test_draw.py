@@ -75,15 +75,27 @@ def same_inside(drawn: Canvas, rows: slice, columns: slice) -> bool:
     return not changed(canvas(), drawn)[rows, columns].any()
 
 
-def test_untracked_detections_are_drawn_grey_and_only_on_demand() -> None:
+def test_people_without_a_track_are_drawn_grey() -> None:
     drawn = canvas()
-    draw_detections(drawn, [person(None)], COCO_17)
-    assert same(drawn, canvas())
-    box = person(None, keypoints=None)
-    draw_detections(drawn, [box], COCO_17, options=DrawOptions(untracked=True))
+    draw_detections(drawn, [person(None)], None)
     where = changed(canvas(), drawn)
     assert where.sum() == 2 * (60 + 116) * 2
     assert (drawn.u[where[::2, ::2]] == 128).all()
+    limbs = canvas()
+    draw_detections(limbs, [person(None)], COCO_17)
+    assert changed(drawn, limbs).any()
+
+
+def test_boxes_with_neither_track_nor_pose_are_not_drawn() -> None:
+    drawn = canvas()
+    draw_detections(drawn, [person(None, keypoints=None)], COCO_17)
+    assert same(drawn, canvas())
+
+
+def test_people_without_a_track_can_be_left_out() -> None:
+    drawn = canvas()
+    draw_detections(drawn, [person(None)], COCO_17, options=DrawOptions(untracked=False))
+    assert same(drawn, canvas())
 
 
 def test_keypoints_that_score_low_are_not_drawn() -> None:

@@ -1,5 +1,6 @@
 """Annotation: what is to be hidden, hidden, and what was found, drawn into the video."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from contanos.errors import MessageError
+from contanos.errors import OutputError
 from contanos.messages import Bbox, EndOfStream, FrameResult
 from contanos.skeleton import Skeleton
 from contanos.stage.contract import Item, TaskStage
@@ -76,7 +77,7 @@ class AnnotationStage(TaskStage):
         self._trails.update(item.result.detections)
         try:
             picture = self._annotated(item)
-        except (MessageError, ValueError):  # the frame fails, but frames out stay frames in
+        except Exception:  # whatever it was, the frame fails, but frames out stay frames in
             self._write(self._writer.canvas(self._grey()), item.result)
             raise
         self._write(picture, item.result)
@@ -96,13 +97,19 @@ class AnnotationStage(TaskStage):
 
     def finish(self, end: EndOfStream) -> None:
         self._writer.finish_segment()
-        if end.frames:
-            # The folder may hold later segments of an earlier, longer attempt.
-            segments = finished_segments(self._plan.segments)[: self._writer.next_segment]
-            join_segments(segments, self._plan.video, self._plan.source)
+        # The folder may hold later segments of an earlier, longer attempt.
+        segments = finished_segments(self._plan.segments)[: self._writer.next_segment]
+        written = 0
+        if segments:
+            written = join_segments(segments, self._plan.video, self._plan.source).frames
+        if written != end.frames:
+            raise OutputError(f"{self._plan.video}: {written} of {end.frames} frames; run again")
+
+    def discard(self) -> None:
+        shutil.rmtree(self._plan.segments, ignore_errors=True)
 
     def close(self) -> None:
-        self._writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        self._writer.abandon()
 
     def _shown(self, item: Item) -> Shown:
         """The picture to show, and what to hide in it.

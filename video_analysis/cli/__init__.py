@@ -9,9 +9,10 @@ import sys
 
 import structlog
 import typer
+from pydantic import ValidationError
 
 from contanos import __version__
-from contanos.errors import ContanosError, TaskFailed
+from contanos.errors import ContanosError, SettingError, TaskFailed
 from video_analysis.cli import export, models, run
 from video_analysis.settings import Settings
 
@@ -25,7 +26,7 @@ app.command("run")(run.run)
 app.command("export")(export.export)
 app.add_typer(models.app, name="models")
 
-FAILED, UNUSABLE, INTERRUPTED = 1, 2, 130
+FAILED, UNUSABLE = 1, 2
 
 
 @app.command()
@@ -47,16 +48,20 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 def main() -> None:
     """The command `contanos`; turns errors into one line and an exit status."""
     try:
-        _log_to_stderr(Settings().log_level)
+        _log_to_stderr(_settings().log_level)
         app()
     except TaskFailed as e:
         _leave(e, FAILED)
     except ContanosError as e:
         _leave(e, UNUSABLE)
-    except ValueError as e:  # pydantic's: a setting in the environment
-        _leave(e, UNUSABLE)
-    except KeyboardInterrupt:
-        _leave("interrupted", INTERRUPTED)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as e:
+        faults = [f"CONTANOS_{each['loc'][0]}".upper() + f": {each['msg']}" for each in e.errors()]
+        raise SettingError("; ".join(faults)) from e
 
 
 def _leave(reason: object, status: int) -> None:

@@ -12,7 +12,7 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from contanos.errors import ModelError
+from contanos.errors import ModelCorrupt, ModelError
 from contanos.models.fetch import cache_dir, find
 from contanos.models.onnxruntime import providers
 from contanos.models.openvino import capabilities
@@ -90,14 +90,18 @@ def _encoders() -> Iterator[Check]:
         needed=True,
     )
     hardware = [name for name in _HARDWARE_ENCODERS if name in av.codecs_available]
-    yield Check("H.264 in hardware", f"built in, unused: {', '.join(hardware)}", "-")
+    if hardware:
+        yield Check("H.264 in hardware", f"built in, unused: {', '.join(hardware)}")
 
 
 def _models() -> Iterator[Check]:
     options = Options()
     for name in (options.detector, options.pose):
-        path = find(manifest()[name])
-        yield Check(f"model {name}", str(path or ""), f"contanos models pull {name}")
+        try:
+            found, missing = str(find(manifest()[name]) or ""), f"contanos models pull {name}"
+        except ModelCorrupt as e:
+            found, missing = "", str(e)
+        yield Check(f"model {name}", found, missing)
     yield Check("cache", str(cache_dir()))
 
 

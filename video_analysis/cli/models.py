@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from contanos.errors import ModelCorrupt, ModelError, OutputError
-from contanos.models.fetch import fetch, find
+from contanos.models.fetch import fetch, find, locate
+from contanos.models.fetch import verify as check
 from contanos.models.manifest import Asset
 from video_analysis.models import manifest
 from video_analysis.settings import Options
@@ -41,11 +42,11 @@ def pull(
     """Fetch models and videos, so that later runs need no network."""
     failed: list[ModelError] = []
     for asset in _chosen(names, every):
-        if find(asset) is None:
-            try:
+        try:
+            if find(asset) is None:
                 _pull(asset)
-            except ModelError as e:
-                failed.append(e)
+        except ModelError as e:
+            failed.append(e)
         if not needed:
             typer.echo(f"{asset.name}: {_here(asset)}")
     if failed:
@@ -57,9 +58,17 @@ def verify(names: Names = None) -> None:
     """Check the sha256 of what is on this machine."""
     wrong = 0
     for asset in _chosen(names, every=names is None):
-        state = _here(asset)
-        wrong += state not in ("yes", "no") or (state == "no" and names is not None)
-        typer.echo(f"{asset.name}: {'not here' if state == 'no' else state}")
+        path, state = locate(asset), "yes"
+        try:
+            if path is None:
+                state, missing = "not here", names is not None
+                wrong += missing
+            else:
+                check(asset, path)
+        except ModelCorrupt as e:
+            state = str(e)
+            wrong += 1
+        typer.echo(f"{asset.name}: {state}")
     if wrong:
         raise ModelError(f"{wrong} not as the manifest pins them; `contanos models pull` fetches")
 

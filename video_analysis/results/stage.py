@@ -36,3 +36,6 @@ class ResultsStage(TaskStage):
 
     def finish(self, end: EndOfStream) -> None:
         self._writer.finish()
+
+    def discard(self) -> None:
+        self._writer.discard()

@@ -94,7 +94,7 @@ class ResultsWriter:
         return self._durable
 
     def finish(self) -> Path:
-        """Joins the parts into the result, removes them, and returns its path.
+        """Joins the parts into the result and returns its path; `discard` then removes the parts.
 
         Raises:
             OutputError: the disk refused; nothing then has the result's name, the parts stay.
@@ -106,11 +106,10 @@ class ResultsWriter:
             for table in rebatched(self._tables(frames), ROWS_PER_GROUP):
                 parquet.write_table(table, ROWS_PER_GROUP)
             parquet.add_key_value_metadata(metadata.to_keys(self._metadata) | frames.to_keys())
-        self.discard()
         return result
 
     def discard(self) -> None:
-        """Removes the parts: what is not in the result by now is given up."""
+        """Removes the parts; what is not in the result by now is given up."""
         with as_output_error(self._folder_of_parts):
             for part in self._folder_of_parts.iterdir():
                 part.unlink()
