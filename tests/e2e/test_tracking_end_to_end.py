@@ -1,7 +1,7 @@
 """Videos with annotated tracks through the whole chain: people are found and stay who they are.
 
 The floors lie five points or more below the MOTA and IDF1 measured (65.5 and 58.1; 75.8 and 79.0),
-so they catch a broken chain and not the rounding of another CPU. The scores themselves are `bench.tracking`'s.
+so they catch a broken chain and not the rounding of another CPU. `bench.tracking` has the scores.
 """
 
 from dataclasses import replace
