@@ -56,6 +56,7 @@ def test_the_table_of_a_finished_run(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_file_that_cannot_be_scored(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("supervision", reason="the peer tracker comes with `make bench`")
     wrong = tmp_path / "tracks.txt"
     wrong.write_text(text)
     boxes = str(mot.sequence("TUD-Campus").detections)
