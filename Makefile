@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo kafka kafka-stop test check bench lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## virtual environment, locked packages, models and sample video
 	@$(BIN)/contanos models pull --needed
@@ -24,6 +24,12 @@ $(READY): requirements.lock pyproject.toml
 
 demo: setup ## a sample video through the whole chain, into out/demo
 	@$(BIN)/contanos run demo --out out/demo
+
+kafka: $(READY) ## a real Apache Kafka in the background, its files in out/kafka; prints its address
+	@$(BIN)/python -m contanos.testing.kafka start
+
+kafka-stop: ## stop it
+	@if test -d out/kafka -a -x $(BIN)/python; then $(BIN)/python -m contanos.testing.kafka stop; fi
 
 test: setup ## every test
 	@$(BIN)/python -m pytest -q
@@ -47,5 +53,5 @@ lock: ## resolve the locks anew (needs uv)
 	@$(LOCK) --upgrade --extra openvino --extra dev --extra bench --constraint requirements.lock \
 		--output-file requirements-bench.lock
 
-clean: ## remove what make made, except the cache of models
+clean: kafka-stop ## remove what make made, except the cache of models
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,11 +18,13 @@ PARTIAL = ".partial"
 def whole_file(path: Path) -> Iterator[Path]:
     """Gives a temporary name beside `path`; on success what lies there becomes `path`, durably.
 
+    Nobody else gets that name: one that was taken for dead and comes back may write the same file.
+
     Raises:
         OutputError: the disk is full, or the like, once the body is done. Whatever fails, nothing
             is left under either name, save what was at `path` before.
     """
-    partial = path.with_name(f".{path.name}{PARTIAL}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     try:
         yield partial
         with as_output_error(path):

@@ -12,6 +12,7 @@
     │   ├── TopicExists         created twice with different settings
     │   ├── TopicFull           bounded capacity, and nobody consumed in time
     │   └── NotAssigned         a commit by a consumer that no longer owns the partition
+    ├── MachineError            this machine lacks a program that is needed, or a free port
     ├── MessageError            bytes that are not a message of a known schema
     ├── OutputError             a result could not be written: disk full, no permission
     └── TaskFailed              a task ended without a complete result; carries the cause
@@ -66,6 +67,10 @@ class TopicFull(BusError):
 
 class NotAssigned(BusError):
     """The partition belongs to another member of the group by now."""
+
+
+class MachineError(ContanosError):
+    """This machine lacks a program that is needed, or a free port; the message says which."""
 
 
 class MessageError(ContanosError):

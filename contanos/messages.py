@@ -53,6 +53,7 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
         stage: the stage that wrote this record.
         error: why a stage could not process the frame; its detections are then empty.
         detections: the people in the frame.
+        partition: of the raw frames, where the frame's pixels lie.
         extra: fields that this version does not know, kept as they came.
     """
 
@@ -65,6 +66,7 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
     stage: str
     error: str | None = None
     detections: tuple[Detection, ...] = ()
+    partition: int = 0
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
@@ -74,18 +76,20 @@ class FrameResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndOfStream(msgspec.Struct, frozen=True, kw_only=True):
-    """The last record of a topic.
+    """The last record of a topic, or of each writer where several write one.
 
     Attributes:
         task_id: the task that ended.
-        frames: how many frames came before this record.
+        frames: how many the whole stream had; for `cancelled`, no frame from here on was begun.
         reason: why the stream ended.
+        partition: of the raw frames, the end of which this is.
         cause: for `failed`, what went wrong, in words for a person.
     """
 
     task_id: str
     frames: int
     reason: Reason
+    partition: int = 0
     cause: str | None = None
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from contanos.errors import ModelUnavailable
 from contanos.models.fetch import fetch
+from tests.services.broker import broker, kafka_machine, own_broker
 from video_analysis.models import manifest
+
+__all__ = ["broker", "kafka_machine", "own_broker"]  # fixtures of a real Kafka, for every suite
 
 ROOT = Path(__file__).resolve().parents[1]
 

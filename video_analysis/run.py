@@ -3,7 +3,6 @@
 import hashlib
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,23 +12,21 @@ from pathlib import Path
 
 import msgspec
 
-from contanos import __version__
-from contanos.bus import Bus, open_bus
-from contanos.errors import BusError, InputError, OutputError, TaskFailed
+from contanos.bus import open_bus
+from contanos.bus.topics import checked_task_id
+from contanos.errors import TaskFailed
 from contanos.stage.contract import Task
+from contanos.stage.graph import Graph
+from contanos.stage.progress import Progress, ended, positions_of, progress_of
 from contanos.stage.supervisor import Supervisor
 from contanos.stage.tasks import Tasks
-from contanos.video.encoder import PictureFormat
-from contanos.video.limits import Limits
-from contanos.video.source import VideoSource
-from video_analysis.assembly import Assembly, Kit
-from video_analysis.ingest import STAGE as INGEST
-from video_analysis.ingest import FileIngest
-from video_analysis.job import Job
-from video_analysis.models.load import load_models
-from video_analysis.pipeline import graph as wired
-from video_analysis.report import summarise
-from video_analysis.results.metadata import Metadata
+from video_analysis.assembly import Assembly, create_topics, make_kit
+from video_analysis.control.books import Books, IngestReport, Order
+from video_analysis.control.feed import Feed
+from video_analysis.control.prepare import make_job, open_source
+from video_analysis.control.report import summarise
+from video_analysis.job import read_task
+from video_analysis.pipeline import graph_of
 from video_analysis.results.summary import Summary, write_summary
 from video_analysis.settings import Options, Settings
 from video_analysis.workspace import Workspace
@@ -37,6 +34,8 @@ from video_analysis.workspace import Workspace
 _SWITCH_SECONDS = 0.0005
 _LOOK_UP = 0.1
 _SAMPLE = 1 << 20
+USERS_FAULTS = frozenset({"InputError", "VideoError", "SettingError", "OutputError"})
+"""Kinds of failure that are not ours."""
 
 Watch = Callable[["Running"], None]
 
@@ -64,6 +63,7 @@ class Run:
         folder: where the outputs go; made where it is missing.
         options: of the task.
         settings: of the installation.
+        task_id: by default made from the file and the options.
 
     Raises:
         InputError: the video cannot be used.
@@ -71,25 +71,30 @@ class Run:
         OutputError: the folder cannot be written.
     """
 
-    def __init__(self, video: Path, folder: Path, options: Options, settings: Settings) -> None:
-        self._options = options
+    def __init__(
+        self,
+        video: Path,
+        folder: Path,
+        options: Options,
+        settings: Settings,
+        task_id: str | None = None,
+    ) -> None:
         self._settings = settings
-        self._video = video
         self._cleanup = ExitStack()
         with self._cleanup:
-            limits = Limits(settings.max_pixels, settings.max_frames)
-            self._source = self._cleanup.enter_context(VideoSource(video, limits))
+            self._source = self._cleanup.enter_context(open_source(str(video), settings))
             self._workspace = self._cleanup.enter_context(Workspace(folder, protect=video))
-            self._models = load_models(options, settings.workers)
-            self._graph = wired(options.graph, options.video)
-            self._job = self._plan(folder)
-            self._tasks = Tasks()
-            self._tasks.add(self._job.task)
+            self._job = make_job(_order(video, folder, options, task_id), self._source, settings)
+            self._kit = make_kit(self._job.metadata.models, settings)
+            self._bus = open_bus("memory://")
+            self._cleanup.callback(self._bus.close)
+            self._tasks = Tasks(self._bus, read_task)
+            self._tasks.add(self._job.task_id, msgspec.json.encode(self._job))
             self._cleanup = self._cleanup.pop_all()
 
     def cancel(self) -> None:
         """End early, with the frames on their way finished. Safe from any thread."""
-        self._tasks.cancel(self._job.task.task_id)
+        self._tasks.cancel(self._job.task_id)
 
     def work(self, watch: Watch) -> Summary:
         """Run to the end.
@@ -107,84 +112,55 @@ class Run:
         with self._cleanup:
             started = time.perf_counter()
             self._workspace.remove_outputs()
-            self._process(watch, started)
+            ingest, progress = self._process(watch, started)
             seconds = time.perf_counter() - started
-            progress = self._tasks.progress(self._job.task.task_id)
-            summary = summarise(self._job, self._graph, self._source, progress, seconds)
-            write_summary(summary, self._job.folder)
+            summary = summarise(self._job, ingest, progress, seconds)
+            write_summary(summary, self._job.outputs)
             return summary
 
-    def _plan(self, folder: Path) -> Job:
-        source, options = self._source, self._options
-        task_id = _task_id(self._video, options)
-        base = source.time_base
-        rate = float(source.rate)
-        return Job(
-            task=Task(task_id, source.width, source.height, rate, options),
-            options=options,
-            source=self._video,
-            folder=folder,
-            pictures=PictureFormat.of(source),
-            metadata=Metadata(
-                task_id=task_id,
-                version=__version__,
-                width=source.width,
-                height=source.height,
-                time_base=(base.numerator, base.denominator),
-                stage=self._graph.last,
-                skeleton=self._models.skeleton,
-                models=self._models.used,
-                settings=msgspec.to_builtins(options),
-            ),
-        )
-
-    def _process(self, watch: Watch, started: float) -> None:
-        bus = open_bus(self._settings.bus)
-        job, task_id = self._job, self._job.task.task_id
+    def _process(self, watch: Watch, started: float) -> tuple[IngestReport, Progress]:
+        bus, task = self._bus, read_task(msgspec.json.encode(self._job))
+        graph, reports = graph_of(task), Books.on(bus).ingests
         with _quick_switches(), _pool(self._settings.workers) as pool:
-            kit = Kit(self._models, self._settings, lambda _: job)
-            assembly = Assembly(bus, self._tasks, kit, pool)
-            assembly.create_topics(self._graph, task_id)
-            supervisor = Supervisor(assembly.runners(self._graph), self._tasks)
-            ingest = threading.Thread(target=self._ingest, args=(bus,), name=INGEST)
+            create_topics(bus, graph, task, self._settings.frames_in_flight)
+            assembly = Assembly(bus, self._tasks, self._kit, pool)
+            supervisor = Supervisor(assembly.runners(graph), self._tasks)
+            feed = Feed(bus, self._tasks, task, self._source, reports, self._settings)
             supervisor.start()
-            ingest.start()
+            feed.start()
             try:
-                self._wait(watch, started)
+                progress = self._wait(graph, task, watch, started)
             finally:
                 self.cancel()  # whatever still flies when we leave early has nowhere to go
                 supervisor.stop()
                 bus.close()
-                ingest.join()
-        if failure := self._tasks.failure(task_id):
-            ours = not isinstance(failure.error, InputError | OutputError)
-            raise (TaskFailed if ours else type(failure.error))(str(failure)) from failure.error
+                feed.join()
+        if failure := self._tasks.failure(task.task_id):
+            ours = failure.kind not in USERS_FAULTS
+            raise TaskFailed(str(failure)) if ours else failure.error()
+        report = reports.get(task.task_id)
+        assert report
+        return report, progress
 
-    def _wait(self, watch: Watch, started: float) -> None:
-        task_id = self._job.task.task_id
-        sinks = self._graph.sinks
-        over = False
-        while not over:
-            over = self._tasks.wait_ended(task_id, sinks, _LOOK_UP)
-            done = min(self._tasks.progress(task_id).done[sink] for sink in sinks)
-            watch(Running(done, self._total(), time.perf_counter() - started))
+    def _wait(self, graph: Graph, task: Task, watch: Watch, started: float) -> Progress:
+        total = self._job.frames_expected
+        while True:
+            progress = progress_of(positions_of(self._bus, graph), graph, task)
+            done = min(progress[sink].done for sink in graph.sinks)
+            watch(Running(done, total, time.perf_counter() - started))
+            if ended(progress, graph.sinks) or self._tasks.failure(task.task_id):
+                return progress
+            self._tasks.wait(_LOOK_UP)
 
-    def _ingest(self, bus: Bus) -> None:
-        readers = self._graph.readers
-        source, task = self._source, self._job.task
-        in_flight = self._settings.in_flight_for(source.width, source.height)
-        limit = self._options.max_frames
-        try:
-            FileIngest(bus, self._tasks, task, source, readers, in_flight, limit).run()
-        except BusError as e:
-            if not self._tasks.cancelled(task.task_id):
-                self._tasks.fail(task.task_id, INGEST, e)
-        except Exception as e:  # the thread's boundary: the task must learn of it
-            self._tasks.fail(task.task_id, INGEST, e)
 
-    def _total(self) -> int | None:
-        estimate, limit = self._source.frames_estimate, self._options.max_frames
-        return min(estimate, limit) if estimate and limit else estimate or limit
+def _order(video: Path, folder: Path, options: Options, task_id: str | None) -> Order:
+    return Order(
+        task_id=checked_task_id(task_id or natural_task_id(video, options)),
+        source=str(video),
+        folder=str(folder),
+        options=options,
+        ordered=time.time(),
+    )
 
 
 def _pool(workers: int) -> ThreadPoolExecutor:
@@ -202,7 +178,7 @@ def _quick_switches() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def _task_id(video: Path, options: Options) -> str:
+def natural_task_id(video: Path, options: Options) -> str:
     """The same file with the same options is the same task, so its result is the same bytes."""
     digest = hashlib.sha256(msgspec.json.encode(options))
     with video.open("rb") as file:

@@ -13,6 +13,10 @@ from contanos.errors import OutputError
 from video_analysis.results.summary import SUMMARY
 from video_analysis.results.writer import RESULTS
 
+class FolderBusy(OutputError):
+    """Another run writes to the folder."""
+
+
 WORK = ".contanos"
 VIDEO = "annotated.mp4"
 OUTPUTS = (VIDEO, RESULTS, SUMMARY)
@@ -27,26 +31,33 @@ class Workspace:
     Args:
         folder: made where it is missing.
         protect: the input, which no output may replace.
+        resume: keep what is not final, to go on from there.
+
+    Attributes:
+        keep: leave what is not final when leaving, for somebody who goes on from there.
     """
 
-    def __init__(self, folder: Path, protect: Path) -> None:
+    def __init__(self, folder: Path, protect: Path, resume: bool = False) -> None:
         self.folder = folder
+        self.keep = False
+        self._resume = resume
         self._protect = protect
         self._work = folder / WORK
         self._missing = [each for each in (folder, *folder.parents) if not each.exists()]
         self._lock = FileLock(folder / f"{WORK}.lock", timeout=0)
 
     def __enter__(self) -> Self:
-        """Raises `OutputError` where the folder cannot be written, or another run writes there."""
+        """Raises `OutputError` where the folder cannot be written, `FolderBusy` if it is in use."""
         if any(each.exists() and each.samefile(self._protect) for each in self._outputs()):
             raise OutputError(f"{self._protect} would be replaced; choose another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self.clear()
-            self._work.mkdir()
+            if not self._resume:
+                self.clear()
+            self._work.mkdir(exist_ok=True)
         except Timeout as e:
-            raise OutputError(
+            raise FolderBusy(
                 f"another run is writing to {self.folder}; wait for it, or choose another --out"
             ) from e
         except OSError as e:
@@ -61,17 +72,20 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.clear()
+        if not self.keep:
+            self.clear()
         with suppress(OSError):
             Path(self._lock.lock_file).unlink()
         self._lock.release()
-        self._remove_empty()
+        if not self.keep:
+            self._remove_empty()
 
     def clear(self) -> None:
         """Remove what is not final."""
         shutil.rmtree(self._work, ignore_errors=True)
         for each in self._outputs():
-            remove(each.with_name(f".{each.name}{PARTIAL}"))
+            for partial in self.folder.glob(f".{each.name}.*{PARTIAL}"):
+                remove(partial)
 
     def remove_outputs(self) -> None:
         """Remove what an earlier run left, so that the folder never mixes two results."""

@@ -1,22 +1,24 @@
 """Runs a `BatchStage`: batches over all tasks, several at once, results in order."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 
-from contanos.bus.contract import Bus, TopicPartition
-from contanos.messages import EndOfStream, FrameResult
-from contanos.stage.contract import BatchStage, Item
+from contanos.bus.contract import Bus
+from contanos.messages import FrameResult
+from contanos.stage.contract import BatchStage, Item, Task
 from contanos.stage.graph import Node
-from contanos.stage.lane import Lane, Slot
+from contanos.stage.lane import Lane, LaneKey, Slot
+from contanos.stage.meter import Meter
 from contanos.stage.runner import Runner
 from contanos.stage.tasks import Tasks
 
-Answer = FrameResult | Exception
+Answer = tuple[FrameResult | Exception, float]
+"""What came of an item, and the seconds that it took."""
 
 
 class BatchRunner(Runner):
-    """Batches fill across tasks, which take turns; each task's results leave in its own order.
+    """Batches fill across tasks, which take turns; each lane's results leave in its own order.
 
     Args:
         pool: where `process` runs; stages of one process share it.
@@ -24,20 +26,32 @@ class BatchRunner(Runner):
     """
 
     def __init__(
-        self, bus: Bus, node: Node, tasks: Tasks, stage: BatchStage, pool: Executor, width: int
+        self,
+        bus: Bus,
+        node: Node,
+        tasks: Tasks,
+        stage: BatchStage,
+        pool: Executor,
+        width: int,
+        meter: Meter | None = None,
+        wants: Callable[[Task], bool] = lambda _: True,
     ) -> None:
-        super().__init__(bus, node, tasks)
+        super().__init__(bus, node, tasks, meter, wants)
         self._stage = stage
         self._pool = pool
         self._width = width
         self._ready: list[Slot] = []
         self._ready_since = 0.0
         self._running: dict[Future[list[Answer]], list[Slot]] = {}
+        self._uncommitted: set[LaneKey] = set()
 
     def patience(self) -> float:
-        if not self._ready or len(self._running) >= self._width:
-            return self.idle
-        return max(0.0, self._ready_since + self._stage.linger - time.monotonic())
+        now = time.monotonic()
+        waits = [self.idle]
+        if self._ready and len(self._running) < self._width:
+            waits.append(self._ready_since + self._stage.linger - now)
+        waits += [self._commit_due(self.lanes[key]) - now for key in self._uncommitted]
+        return max(0.0, min(waits))
 
     def work(self) -> None:
         self._collect()
@@ -47,31 +61,28 @@ class BatchRunner(Runner):
         for lane in list(self.lanes.values()):
             self._emit(lane)
 
-    def drop(self, task_id: str) -> None:
-        super().drop(task_id)
-        self._ready = [each for each in self._ready if each.item.task.task_id != task_id]
+    def drop(self, key: LaneKey) -> None:
+        super().drop(key)
+        self._uncommitted.discard(key)
+        self._ready = [each for each in self._ready if each.lane.open]
 
     def _gather(self) -> None:
         """Take what is complete from each lane in turn, as much as the next batches can use."""
-        lanes = list(self.lanes.values())
+        lanes = [lane for lane in self.lanes.values() if not self._cut(lane)]
         room = 2 * self._stage.batch_size * self._width - len(self._ready)
         while lanes and room > 0:
             for lane in list(lanes):
-                slot = None if self._cut(lane) else lane.take()
-                if slot is None:
-                    lanes.remove(lane)
-                else:
+                if slot := lane.take():
                     self._admit(slot)
                     room -= 1
+                else:
+                    lanes.remove(lane)
 
     def _cut(self, lane: Lane) -> bool:
         """Whether a cancelled task ends here: the first stage begins no new frame of it."""
-        task_id = lane.task.task_id
-        first = self.node.results is None
-        if not first or not lane.join.started or not self._tasks.cancelled(task_id):
+        if self.node.results is not None or not self._tasks.cancelled(lane.task.task_id):
             return False
-        frames = lane.join.next_frame_id
-        lane.cut(EndOfStream(task_id=task_id, frames=frames, reason="cancelled"))
+        lane.cut()
         return True
 
     def _admit(self, slot: Slot) -> None:
@@ -86,10 +97,10 @@ class BatchRunner(Runner):
         units = sum(self._stage.units(slot.item) for slot in self._ready)
         waited = time.monotonic() - self._ready_since
         full = units == 0 or units >= self._stage.batch_size
-        return full or waited >= self._stage.linger or self._ending()
+        return full or waited >= self._stage.linger or self._closing()
 
-    def _ending(self) -> bool:
-        return all(lane.end is not None for lane in self.lanes.values())
+    def _closing(self) -> bool:
+        return all(lane.closing for lane in self.lanes.values())
 
     def _next_batch(self) -> list[Slot]:
         units, count = 0, 0
@@ -98,6 +109,7 @@ class BatchRunner(Runner):
             count += 1
         batch, self._ready = self._ready[:count], self._ready[count:]
         self._ready_since = time.monotonic()
+        self._meter.batch(self.node.stage, units)
         return batch
 
     def _start(self, batch: list[Slot]) -> None:
@@ -109,34 +121,40 @@ class BatchRunner(Runner):
         """Runs in the pool. A batch that fails is tried item by item, so that frames fail alone."""
         started = time.perf_counter()
         try:
-            answers: list[Answer] = [
-                answer for _, answer in zip(items, self._stage.process(items), strict=True)
-            ]
+            found = [each for _, each in zip(items, self._stage.process(items), strict=True)]
         except Exception as e:  # a stage's fault is the frame's, not the worker's
-            return [e] if len(items) == 1 else [self._answers([item])[0] for item in items]
+            if len(items) == 1:
+                return [(e, time.perf_counter() - started)]
+            return [self._answers([item])[0] for item in items]
         share = (time.perf_counter() - started) / len(items)
-        for item in items:
-            self._tasks.spend(item.task.task_id, self.node.stage, share)
-        return answers
+        return [(each, share) for each in found]
 
     def _collect(self) -> None:
         for future in [each for each in self._running if each.done()]:
-            for slot, answer in zip(self._running.pop(future), future.result(), strict=True):
+            answers = zip(self._running.pop(future), future.result(), strict=True)
+            for slot, (answer, seconds) in answers:
+                slot.seconds = seconds
                 slot.result = self._settled(slot, answer)
 
-    def _settled(self, slot: Slot, answer: Answer) -> FrameResult:
-        lane = self.lanes.get(slot.item.task.task_id)
+    def _settled(self, slot: Slot, answer: FrameResult | Exception) -> FrameResult:
         if isinstance(answer, FrameResult):
-            if lane:
-                lane.failures = 0
+            slot.lane.failures = 0
             return answer
-        return self.failed(lane, slot.item.result, answer) if lane else slot.item.result
+        if not slot.lane.open:
+            return slot.item.result
+        return self.failed(slot.lane, slot.item.result, answer)
 
     def _emit(self, lane: Lane) -> None:
-        """Produce the head of the line as far as it is answered, then commit it."""
-        offsets: dict[TopicPartition, int] = {}
+        """Produce the head of the line as far as it is answered, and commit it in its time."""
         while lane.slots and (result := lane.slots[0].result) is not None:
-            self.send(result)
-            offsets |= lane.slots.popleft().offsets
-        if offsets:
-            self.commit(offsets)
+            self.send(lane.slots[0], result)
+            if not lane.open:
+                return
+            lane.settle()
+            self._uncommitted.add(lane.key)
+        if lane.key in self._uncommitted and self._commit_due(lane) <= time.monotonic():
+            self._uncommitted.discard(lane.key)
+            self.commit(lane)
+
+    def _commit_due(self, lane: Lane) -> float:
+        return lane.committed_at + self._bus.commit_interval

@@ -28,14 +28,18 @@ class Task:
         width: of the pictures after rotation, in pixels.
         height: likewise.
         rate: nominal frames per second.
+        partitions: over how many the frames are spread where only stateless stages read.
         options: the platform's own settings of this task, read by its stages.
+        job: what the platform alone needs of it.
     """
 
     task_id: str
     width: int
     height: int
     rate: float
+    partitions: int = 1
     options: Any = None
+    job: Any = None
 
 
 @dataclass(frozen=True, slots=True)

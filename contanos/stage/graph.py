@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from contanos.bus.contract import TopicSpec
 from contanos.stage.contract import BatchStage, TaskStage
 
 
@@ -38,16 +39,25 @@ class Node:
     """A stage's place in a graph.
 
     Attributes:
-        stage: its name, which is also its topic and its consumer group.
+        stage: its name, which is also its topic.
+        group: its consumer group: the stage and the graph.
         results: the stage whose results it reads; None for the first, which reads raw frames only.
         frames: whether it reads the pixels too.
         output: whether it writes results for others.
+        split: whether several members may share one task: its leading topic then has the task's
+            partitions, otherwise one.
+        merges: whether it reads one partition that several members write.
+        splits: whether what it writes is read by a stage that is `split`.
     """
 
     stage: str
+    group: str
     results: str | None
     frames: bool = True
     output: bool = True
+    split: bool = False
+    merges: bool = False
+    splits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +65,34 @@ class Graph:
     """Stages and how they are wired, in the order of the flow.
 
     Attributes:
+        name: of the whole.
         nodes: each stage's place.
         steps: how each is made, by name.
     """
 
+    name: str
     nodes: Sequence[Node]
     steps: Mapping[str, Step] = field(default_factory=dict)
+
+    def partitions(self, stage: str | None, count: int) -> int:
+        """How many partitions a stage's topic has in a task with `count`; None: raw frames."""
+        leads = [node for node in self.nodes if node.results == stage]
+        return count if leads and all(node.split for node in leads) else 1
+
+    def topic(self, stage: str | None, count: int, capacity: int) -> TopicSpec:
+        """How a stage's topic is made in a task with `count` partitions; None: raw frames."""
+        stateful = any(node.results == stage and not node.split for node in self.nodes)
+        return TopicSpec(
+            self.partitions(stage, count), capacity, self.readers_of(stage), states=stateful
+        )
+
+    def readers_of(self, stage: str | None) -> tuple[str, ...]:
+        """The consumer groups that read a stage's topic; None: raw frames."""
+        return tuple(
+            node.group
+            for node in self.nodes
+            if node.results == stage or (stage is None and node.frames)
+        )
 
     @property
     def last(self) -> str:
@@ -72,26 +104,40 @@ class Graph:
         """The stages that nobody reads: the task is over when they are."""
         return {node.stage for node in self.nodes if not node.output}
 
-    @property
-    def readers(self) -> list[str]:
-        """The stages that read raw frames."""
-        return [node.stage for node in self.nodes if node.frames]
 
-
-def wire(chain: Sequence[Step], sinks: Sequence[Step]) -> Graph:
+def wire(name: str, chain: Sequence[Step], sinks: Sequence[Step]) -> Graph:
     """The graph in which each of `chain` reads the one before it, and `sinks` read the last.
 
     Raises:
         ValueError: a stage's topics could be taken for another's.
     """
     _require_distinct([step.stage.name for step in (*chain, *sinks)])
-    names: list[str | None] = [None, *(step.stage.name for step in chain)]
+    befores: list[Step | None] = [None, *chain]
+    follows = [[each] for each in chain[1:]] + [list(sinks)]
     nodes = [
-        Node(step.stage.name, before, frames=step.stage.pixels)
-        for before, step in zip(names, chain, strict=False)
+        _node(name, step, before, after)
+        for before, step, after in zip(befores, chain, follows, strict=False)
     ]
-    nodes += [Node(step.stage.name, names[-1], step.stage.pixels, output=False) for step in sinks]
-    return Graph(nodes, {step.stage.name: step for step in (*chain, *sinks)})
+    nodes += [_node(name, step, chain[-1], []) for step in sinks]
+    return Graph(name, nodes, {step.stage.name: step for step in (*chain, *sinks)})
+
+
+def _node(graph: str, step: Step, before: Step | None, after: Sequence[Step]) -> Node:
+    split = _stateless(step)
+    return Node(
+        stage=step.stage.name,
+        group=f"{step.stage.name}-{graph}",
+        results=before.stage.name if before else None,
+        frames=step.stage.pixels,
+        output=bool(after),
+        split=split,
+        merges=before is not None and _stateless(before) and not split,
+        splits=bool(after) and all(_stateless(each) for each in after),
+    )
+
+
+def _stateless(step: Step) -> bool:
+    return issubclass(step.stage, BatchStage)
 
 
 def _require_distinct(names: Sequence[str]) -> None:

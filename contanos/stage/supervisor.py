@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from contanos.stage.meter import Meter
 from contanos.stage.runner import Runner
 from contanos.stage.tasks import Tasks
 
@@ -26,8 +27,11 @@ class Supervisor:
     hand when it dies again and again are failed.
     """
 
-    def __init__(self, factories: Sequence[RunnerFactory], tasks: Tasks) -> None:
+    def __init__(
+        self, factories: Sequence[RunnerFactory], tasks: Tasks, meter: Meter | None = None
+    ) -> None:
         self._tasks = tasks
+        self._meter = meter or Meter()
         self._stopping = threading.Event()
         self._runners: dict[int, Runner] = {}
         self._threads: list[threading.Thread] = []
@@ -51,6 +55,11 @@ class Supervisor:
             thread.join(timeout)
         return not any(thread.is_alive() for thread in self._threads)
 
+    def ended(self) -> str | None:
+        """The stage whose thread has ended though nobody stopped it, or None."""
+        ended = [thread.name for thread in self._threads if not thread.is_alive()]
+        return ended[0] if ended and not self._stopping.is_set() else None
+
     def _keep(self, index: int, make: RunnerFactory) -> None:
         deaths = 0
         while not self._stopping.is_set():
@@ -62,6 +71,7 @@ class Supervisor:
                 deaths = 1 if time.monotonic() - started > _HEALTHY else deaths + 1
                 stage = runner.node.stage
                 log.exception("runner died, starting another", stage=stage, deaths=deaths)
+                self._meter.restart(stage)
                 if deaths >= _DEATHS:
                     self._give_up(runner, e)
             self._stopping.wait(min(_FIRST_PAUSE * 2**deaths, _LONGEST_PAUSE))

@@ -1,107 +1,94 @@
-"""The tasks that this process knows, and how far each stage has come with each."""
+"""The tasks that there are: one table on the bus, the same for every process.
+
+Keys: `<task_id>` for the task itself, `<task_id>/cancel`, `<task_id>/failure`. What a failure says
+is kept; who said it first wins as far as this process can tell.
+"""
 
 import threading
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-from contanos.messages import EndOfStream
+import msgspec
+import structlog
+
+from contanos import errors
+from contanos.bus.contract import Bus
+from contanos.errors import ContanosError, TaskFailed
 from contanos.stage.contract import Task
 
+TABLE = "tasks"
+_CANCEL, _FAILURE = "cancel", "failure"
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+log = structlog.get_logger(__name__)
+
+
+class Failure(msgspec.Struct, frozen=True):
     """What ended a task.
 
     Attributes:
         stage: where.
-        error: what was raised there.
+        cause: what was raised there, in words.
+        kind: its class, if it is one of `contanos.errors`; otherwise `TaskFailed`.
     """
 
     stage: str
-    error: BaseException
+    cause: str
+    kind: str = "TaskFailed"
+
+    @classmethod
+    def of(cls, stage: str, error: BaseException) -> "Failure":
+        """The failure that `error` is."""
+        kind = type(error).__name__ if isinstance(error, ContanosError) else "TaskFailed"
+        return cls(stage, str(error) or repr(error), kind)
+
+    def error(self) -> ContanosError:
+        """It, to be raised."""
+        kind = getattr(errors, self.kind, TaskFailed)
+        known = isinstance(kind, type) and issubclass(kind, ContanosError)
+        return (kind if known else TaskFailed)(str(self))
 
     def __str__(self) -> str:
-        return f"{self.stage}: {str(self.error) or repr(self.error)}"
-
-
-@dataclass(slots=True)
-class Progress:
-    """One task's counters.
-
-    Attributes:
-        done: frames that each stage put out.
-        failed: of these, the ones that it, or a stage before it, could not process.
-        seconds: time that each stage spent in `process`.
-        ended: the end of stream as each stage saw it.
-    """
-
-    done: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    ended: dict[str, EndOfStream] = field(default_factory=dict)
+        return f"{self.stage}: {self.cause}"
 
 
 class Tasks:
-    """A registry shared by the runners of one process. Safe from any thread."""
+    """What is known of the tasks on a bus. Safe from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        bus: where the table is.
+        read: turns a task's value in the table into the task.
+    """
+
+    def __init__(self, bus: Bus, read: Callable[[bytes], Task]) -> None:
         self._changed = threading.Condition()
+        self._read = read
         self._tasks: dict[str, Task] = {}
-        self._progress: dict[str, Progress] = {}
         self._cancelled: set[str] = set()
         self._failures: dict[str, Failure] = {}
+        self._table = bus.table(TABLE)
+        self._table.follow(self._told)
 
-    def add(self, task: Task) -> None:
-        """Make a task known; runners drop the records of tasks that are not."""
-        with self._changed:
-            self._tasks[task.task_id] = task
-            self._progress[task.task_id] = Progress()
+    def add(self, task_id: str, value: bytes) -> None:
+        """Make a task known to every process; `read` understands `value`."""
+        self._table.put(task_id, value)
 
     def remove(self, task_id: str) -> None:
-        """Forget a task."""
-        with self._changed:
-            for mapping in (self._tasks, self._progress, self._failures):
-                mapping.pop(task_id, None)
-            self._cancelled.discard(task_id)
+        """Forget a task everywhere; its topics are gone by now."""
+        for key in (task_id, f"{task_id}/{_CANCEL}", f"{task_id}/{_FAILURE}"):
+            self._table.remove(key)
 
     def get(self, task_id: str) -> Task | None:
-        """The task, or None where it is not known, or no longer."""
+        """The task, or None where it is not known."""
         with self._changed:
             return self._tasks.get(task_id)
 
-    def progress(self, task_id: str) -> Progress:
-        """The counters of a known task; read them, do not write."""
+    def known(self) -> list[Task]:
+        """All tasks."""
         with self._changed:
-            return self._progress[task_id]
-
-    def count(self, task_id: str, stage: str, frame_id: int, failed: bool) -> None:
-        """A stage put out a frame; one that it had put out before, as after a crash, counts once.
-
-        Frames of a task leave a stage in order and without gaps.
-        """
-        with self._changed:
-            progress = self._progress.get(task_id)
-            if progress and frame_id >= progress.done[stage]:
-                progress.done[stage] += 1
-                progress.failed[stage] += failed
-
-    def spend(self, task_id: str, stage: str, seconds: float) -> None:
-        """Add time that a stage spent."""
-        with self._changed:
-            if progress := self._progress.get(task_id):
-                progress.seconds[stage] += seconds
-
-    def end(self, stage: str, end: EndOfStream) -> None:
-        """A stage saw the end of the stream and has nothing left to do."""
-        with self._changed:
-            if progress := self._progress.get(end.task_id):
-                progress.ended[stage] = end
-            self._changed.notify_all()
+            return list(self._tasks.values())
 
     def cancel(self, task_id: str) -> None:
         """Ask for an early end: frames on their way are finished, no new one is begun."""
-        with self._changed:
-            self._cancelled.add(task_id)
+        self._table.put(f"{task_id}/{_CANCEL}", b"")
 
     def cancelled(self, task_id: str) -> bool:
         """Whether somebody asked for an early end."""
@@ -110,25 +97,37 @@ class Tasks:
 
     def fail(self, task_id: str, stage: str, error: BaseException) -> None:
         """A task cannot go on; the first failure is kept."""
-        with self._changed:
-            self._failures.setdefault(task_id, Failure(stage, error))
-            self._changed.notify_all()
+        if self.failure(task_id) is None:
+            failure = Failure.of(stage, error)
+            self._table.put(f"{task_id}/{_FAILURE}", msgspec.json.encode(failure))
 
     def failure(self, task_id: str) -> Failure | None:
         """Why the task failed, or None."""
         with self._changed:
             return self._failures.get(task_id)
 
-    def wait_ended(self, task_id: str, stages: set[str], timeout: float) -> bool:
-        """Wait until every one of `stages` saw the end, or the task failed."""
+    def wait(self, timeout: float) -> None:
+        """Return at the next change, or after `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._over(task_id, stages), timeout)
+            self._changed.wait(timeout)
 
-    def over(self, task_id: str, stage: str) -> bool:
-        """Whether `stage` has nothing left to do for the task, or the task is not known."""
+    def _told(self, key: str, value: bytes | None) -> None:
+        task_id, _, what = key.partition("/")
         with self._changed:
-            known = task_id in self._tasks and task_id not in self._failures
-            return not known or stage in self._progress[task_id].ended
+            try:
+                self._note(task_id, what, value)
+            except Exception as e:  # what one program wrote badly must not stop the others
+                log.warning("unreadable entry of the task table", key=key, cause=str(e))
+            self._changed.notify_all()
 
-    def _over(self, task_id: str, stages: set[str]) -> bool:
-        return task_id in self._failures or stages <= set(self._progress[task_id].ended)
+    def _note(self, task_id: str, what: str, value: bytes | None) -> None:
+        if what == _CANCEL:
+            (self._cancelled.discard if value is None else self._cancelled.add)(task_id)
+        elif what == _FAILURE and value is None:
+            self._failures.pop(task_id, None)
+        elif what == _FAILURE and value is not None:
+            self._failures.setdefault(task_id, msgspec.json.decode(value, type=Failure))
+        elif not what and value is None:
+            self._tasks.pop(task_id, None)
+        elif not what and value is not None:
+            self._tasks[task_id] = self._read(value)

@@ -9,11 +9,11 @@ from fractions import Fraction
 import numpy as np
 from msgspec.structs import replace
 
-from contanos.bus import Bus, TopicSpec
+from contanos.bus import Bus
 from contanos.bus.topics import RAW_FRAMES, topic_name
 from contanos.errors import UnknownTopic
 from contanos.messages import Detection, EndOfStream, FrameResult
-from contanos.stage.contract import BatchStage, Item, TaskStage
+from contanos.stage.contract import BatchStage, Item, Task, TaskStage
 from contanos.stage.graph import Graph, Step, wire
 from contanos.video.frame import Frame
 
@@ -103,7 +103,7 @@ class Collect(TaskStage):
         self._ends.append(end)
 
 
-TEST_GRAPH = wire([Step(Double), Step(Total)], [Step(Collect)])
+TEST_GRAPH = wire("test", [Step(Double), Step(Total)], [Step(Collect)])
 
 
 def grey_frame(frame_id: int, width: int = 16, height: int = 16) -> Frame:
@@ -113,27 +113,42 @@ def grey_frame(frame_id: int, width: int = 16, height: int = 16) -> Frame:
     return Frame(frame_id, frame_id, Fraction(1, 30), luma, chroma, chroma)
 
 
-def create_topics(bus: Bus, graph: Graph, task_id: str) -> None:
+def create_topics(bus: Bus, graph: Graph, task: Task) -> None:
     """The topics that a task needs on `graph`."""
-    for stage in [RAW_FRAMES, *(node.stage for node in graph.nodes if node.output)]:
-        bus.create_topic(topic_name(stage, task_id), TopicSpec())
+    for stage in (None, *(node.stage for node in graph.nodes if node.output)):
+        name = topic_name(stage or RAW_FRAMES, task.task_id)
+        bus.create_topic(name, graph.topic(stage, task.partitions, capacity=256))
 
 
-def publish(bus: Bus, task_id: str, frames: int) -> threading.Thread:
-    """Sends `frames` grey frames and the end of the stream, on a thread of its own.
+def publish(bus: Bus, task: Task, frames: int) -> threading.Thread:
+    """Sends `frames` grey frames, over the partitions in turn, and the end of the stream.
 
-    It gives up when the topic goes, as it does when a test ends its task early.
+    On a thread of its own, which gives up when the topic goes, as when a test ends its task early.
     """
-    thread = threading.Thread(target=_publish, args=(bus, task_id, frames), daemon=True)
+    thread = threading.Thread(target=_publish, args=(bus, task, frames), daemon=True)
     thread.start()
     return thread
 
 
-def _publish(bus: Bus, task_id: str, frames: int) -> None:
-    producer, topic = bus.producer(), topic_name(RAW_FRAMES, task_id)
+def _publish(bus: Bus, task: Task, frames: int) -> None:
+    producer, topic = bus.producer(), topic_name(RAW_FRAMES, task.task_id)
     with suppress(UnknownTopic):
         for i in range(frames):
-            producer.send(topic, i, grey_frame(i))
-        end = EndOfStream(task_id=task_id, frames=frames, reason="completed")
-        producer.send(topic, frames, end)
+            producer.send(topic, i, grey_frame(i), i % task.partitions)
+        for partition in range(task.partitions):
+            end = EndOfStream(
+                task_id=task.task_id, frames=frames, reason="completed", partition=partition
+            )
+            producer.send(topic, frames, end, partition)
         producer.flush()
+
+
+def task_value(task: Task) -> bytes:
+    """A task for the table of tasks; `read_task` understands it."""
+    fields = (task.task_id, task.width, task.height, task.rate, task.partitions)
+    return json.dumps(fields).encode()
+
+
+def read_task(value: bytes) -> Task:
+    """The inverse of `task_value`."""
+    return Task(*json.loads(value))

@@ -45,7 +45,7 @@ def yuv_to_bgr(matrix: Matrix) -> npt.NDArray[np.float32]:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Frame:
     """One decoded picture; passed by reference between stages and never changed.
 

@@ -23,6 +23,7 @@ from contanos.video.deinterlace import Deinterlacer
 from contanos.video.frame import BadFrame, Frame
 from contanos.video.limits import Limits
 from contanos.video.orientation import orientation_of
+from contanos.video.packets import PacketLog
 from contanos.video.pending import Pending, Sent
 from contanos.video.pictures import PictureReader
 from contanos.video.probe import OpenVideo, pick_video, refuse_count, refuse_size
@@ -52,15 +53,24 @@ class VideoSource:
         rate: nominal frames per second; the timestamps tell the truth where it varies.
         frames_estimate: how many frames the header speaks of, None where it does not.
         matrix: how the planes relate to RGB, by the first picture.
+        orientation: how a stored picture becomes the one to show.
         sample_aspect_ratio: width of a pixel over its height, after rotation.
         duration: in seconds by the header; None for an image.
         read: frames given so far, failed ones among them.
         failed: how many of them could not be decoded.
         damaged: how many were decoded with errors concealed.
+        packets: the packets as they were read, in groups, where they are kept.
     """
 
-    def __init__(self, path: str | Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self, path: str | Path, limits: Limits | None = None, *, keep_packets: bool = False
+    ) -> None:
         """Opens the file and decodes as far as its first picture.
+
+        Args:
+            path: a video file.
+            limits: what it may claim.
+            keep_packets: whoever iterates takes each group from `packets` as its frames go by.
 
         Raises:
             VideoError: it is no video, no frame of it can be decoded, or it claims more than
@@ -73,7 +83,10 @@ class VideoSource:
             self._stream = pick_video(self._video, self._limits)
             self._prepare(self._stream)
             undo.callback(_flush, self._context)
+            self.packets = PacketLog(self._stream) if keep_packets else None
             self._packets = undo.enter_context(closing(self._demux(self._stream)))
+            if self.packets is not None:
+                self._packets = undo.enter_context(closing(self.packets.watch(self._packets)))
             self._frames = undo.enter_context(closing(self._all()))
             self._read_ahead()
             self._undo = undo.pop_all()
@@ -145,7 +158,7 @@ class VideoSource:
         stream, container = self._stream, self._video.container
         self.width, self.height, self.matrix = first.width, first.height, first.matrix
         aspect = stream.sample_aspect_ratio or Fraction(1)
-        self.sample_aspect_ratio = 1 / aspect if self._orientation.transpose else aspect
+        self.sample_aspect_ratio = 1 / aspect if self.orientation.transpose else aspect
         seconds = stream.duration * self.time_base if stream.duration else None
         if seconds is None and container.duration:
             seconds = Fraction(container.duration, 1_000_000)
@@ -190,14 +203,16 @@ class VideoSource:
     def _reader_for(self, picture: VideoFrame) -> PictureReader:
         refuse_size(self.path, picture.width, picture.height, self._limits)
         if self._reader is None:
-            self._orientation = orientation_of(picture)
-            self._reader = PictureReader(picture, self._orientation)
+            self.orientation = orientation_of(picture)
+            self._reader = PictureReader(picture, self.orientation)
         return self._reader
 
     def _placed(self) -> Iterator[tuple[VideoFrame | None, _Place]]:
         """Pictures and gaps in presentation order, numbered, with timestamps that only grow."""
         for frame_id, each in enumerate(self._decoded()):
             refuse_count(self.path, frame_id + 1, self._limits)
+            if self.packets is not None:
+                self.packets.placed(frame_id, each)
             pts = self._clock.tick(self._timing.due(each, self._context.reorder_depth))
             if isinstance(each, Sent):
                 yield None, _Place(frame_id, pts, each.error)

@@ -5,7 +5,7 @@ import pytest
 from contanos.bus import Bus, TopicPartition, TopicSpec, open_bus
 from contanos.bus.memory import MemoryBus
 from contanos.errors import SettingError
-from tests.contract.bus_contract import BusContract, fill
+from tests.contract.bus_contract import BusContract, at, fill
 
 
 class TestMemoryBus(BusContract):
@@ -21,15 +21,16 @@ class TestMemoryBus(BusContract):
         bus.producer().send(topic, 0, value)
         assert self.take(consumer, 1)[0].value is value
 
-    def test_what_every_group_committed_is_let_go(self, bus: MemoryBus, topic: str) -> None:
-        source = TopicPartition(topic, 0)
-        consumers = [bus.consumer(name, ["numbers_"], None) for name in ("one", "two")]
-        fill(bus, topic, 4)
+    def test_what_every_reader_committed_is_let_go(self, bus: MemoryBus) -> None:
+        bus.create_topic("kept_a", TopicSpec(readers=("one", "two")))
+        source = TopicPartition("kept_a", 0)
+        consumers = [bus.consumer(name, ["kept_"], None) for name in ("one", "two")]
+        fill(bus, "kept_a", 4)
         for consumer in consumers:
             self.take(consumer, 4)
-        consumers[0].commit({source: 4})
+        consumers[0].commit(at(4, "kept_a"))
         assert len(bus.logs[source].records) == 4
-        consumers[1].commit({source: 3})
+        consumers[1].commit(at(3, "kept_a"))
         assert len(bus.logs[source].records) == 1
 
 

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from contanos.bus import TopicPartition, TopicSpec
+from contanos.bus import Position, TopicPartition, TopicSpec
 from contanos.bus.memory import MemoryBus
 from contanos.messages import EndOfStream
 from contanos.stage.contract import Task
 from contanos.stage.tasks import Tasks
+from contanos.testing.stages import read_task, task_value
 from contanos.testing.videos import corrupt, make_video
+from contanos.video.codec import FrameCodec
 from contanos.video.frame import BadFrame
 from contanos.video.source import VideoSource
-from video_analysis.ingest import FileIngest
+from video_analysis.control.books import Books, IngestReport
+from video_analysis.control.ingest import FileIngest
 
 TOPIC = TopicPartition("raw_frames_a", 0)
 FRAMES, IN_FLIGHT = 40, 6
@@ -25,14 +28,23 @@ class Ingesting:
 
     def __init__(self, video: Path, max_frames: int | None = None) -> None:
         self.bus = MemoryBus(patience=5)
-        self.bus.create_topic(TOPIC.topic, TopicSpec(capacity=200))
+        self.bus.create_topic(TOPIC.topic, TopicSpec(capacity=200, readers=("reader",)))
         self.consumer = self.bus.consumer("reader", ["raw_frames_"], None)
-        self.tasks = Tasks()
+        self.tasks = Tasks(self.bus, read_task)
         task = Task("a", 64, 48, 25.0)
-        self.tasks.add(task)
+        self.tasks.add("a", task_value(task))
         self.source = VideoSource(video)
+        self.reports = Books.on(self.bus).ingests
         self.ingest = FileIngest(
-            self.bus, self.tasks, task, self.source, ["reader"], IN_FLIGHT, max_frames
+            self.bus,
+            self.tasks,
+            task,
+            self.source,
+            FrameCodec.parse("source"),
+            ["reader"],
+            IN_FLIGHT,
+            max_frames,
+            self.reports,
         )
         self.thread = threading.Thread(target=self.ingest.run)
         self.thread.start()
@@ -45,8 +57,14 @@ class Ingesting:
             frames = self.bus.end_offset(TOPIC) - len(values)
             assert frames <= IN_FLIGHT + 1  # and the end of stream
             values.append(record.value)
-            self.consumer.commit({TOPIC: record.offset + 1})
+            self.consumer.commit({TOPIC: Position(record.offset + 1)})
         return values
+
+    @property
+    def report(self) -> IngestReport:
+        report = self.reports.get("a")
+        assert report
+        return report
 
     def close(self) -> None:
         self.tasks.cancel("a")
@@ -75,7 +93,7 @@ def test_all_frames_arrive_and_never_more_fly_than_may(
     *frames, end = opened[0].read()
     assert [frame.frame_id for frame in frames] == list(range(FRAMES))  # type: ignore[attr-defined]
     assert end == EndOfStream(task_id="a", frames=FRAMES, reason="completed")
-    assert opened[0].tasks.progress("a").done["ingest"] == FRAMES
+    assert opened[0].report.published == opened[0].report.read == FRAMES
 
 
 def test_it_waits_for_a_reader_that_does_nothing(opened: list[Ingesting], video: Path) -> None:
@@ -109,4 +127,4 @@ def test_a_frame_that_cannot_be_decoded_keeps_its_place(
     *frames, _ = opened[0].read()
     bad = [i for i, frame in enumerate(frames) if isinstance(frame, BadFrame)]
     assert bad == [9]
-    assert opened[0].tasks.progress("a").failed["ingest"] == 1
+    assert opened[0].report.failed == 1

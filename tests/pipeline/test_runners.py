@@ -14,11 +14,22 @@ from contanos.bus.topics import topic_name
 from contanos.messages import EndOfStream, FrameResult
 from contanos.stage.batch_runner import BatchRunner
 from contanos.stage.contract import Item, Task
+from contanos.stage.lane import Lane
+from contanos.stage.progress import Progress, ended, positions_of, progress_of
 from contanos.stage.runner import Runner
 from contanos.stage.supervisor import Supervisor
 from contanos.stage.task_runner import TaskRunner
 from contanos.stage.tasks import Tasks
-from contanos.testing.stages import TEST_GRAPH, Collect, Double, Total, create_topics, publish
+from contanos.testing.stages import (
+    TEST_GRAPH,
+    Collect,
+    Double,
+    Total,
+    create_topics,
+    publish,
+    read_task,
+    task_value,
+)
 
 NODES = {node.stage: node for node in TEST_GRAPH.nodes}
 Fault = Callable[[int], None]
@@ -33,7 +44,7 @@ class Line:
 
     def __init__(self, double: Double, total_fault: Fault = lambda _: None) -> None:
         self.bus = MemoryBus(patience=20)
-        self.tasks = Tasks()
+        self.tasks = Tasks(self.bus, read_task)
         self.seen: dict[str, list[FrameResult]] = {}
         self.ends: dict[str, list[EndOfStream]] = {}
         self.pool = ThreadPoolExecutor(3)
@@ -54,13 +65,28 @@ class Line:
     def _collect(self, task: Task) -> Collect:
         return Collect(self.seen[task.task_id], self.ends[task.task_id])
 
-    def add(self, task_id: str) -> None:
+    def add(self, task_id: str, partitions: int = 1) -> Task:
         self.seen[task_id], self.ends[task_id] = [], []
-        self.tasks.add(Task(task_id, 16, 16, 30.0))
-        create_topics(self.bus, TEST_GRAPH, task_id)
+        task = Task(task_id, 16, 16, 30.0, partitions)
+        self.tasks.add(task_id, task_value(task))
+        create_topics(self.bus, TEST_GRAPH, task)
+        return task
+
+    def start(self, task_id: str, frames: int, partitions: int = 1) -> None:
+        publish(self.bus, self.add(task_id, partitions), frames)
+
+    def progress(self, task_id: str) -> Progress:
+        task = self.tasks.get(task_id)
+        assert task
+        return progress_of(positions_of(self.bus, TEST_GRAPH), TEST_GRAPH, task)
 
     def finish(self, task_id: str, timeout: float = 20) -> None:
-        assert self.tasks.wait_ended(task_id, {"collect"}, timeout)
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            if ended(self.progress(task_id), {"collect"}) or self.tasks.failure(task_id):
+                return
+            time.sleep(0.01)
+        pytest.fail(f"{task_id} has not ended: {self.progress(task_id)}")
 
     def scores(self, task_id: str) -> list[float]:
         return [result.detections[0].score for result in self.seen[task_id]]
@@ -85,27 +111,30 @@ def line() -> Iterator[Callable[..., Line]]:
         each.close()
 
 
+def done(line: Line) -> dict[str, int]:
+    return {stage: each.done for stage, each in line.progress("a").items()}
+
+
 def totals(frames: int) -> list[float]:
     return list(accumulate(2.0 * i for i in range(frames)))
 
 
 def test_every_frame_arrives_once_in_order(line: Callable[..., Line]) -> None:
     running = line(Double(lambda i: time.sleep(0.002 * (i % 3)), batch_size=4))
-    running.add("a")
-    publish(running.bus, "a", 100)
+    running.start("a", 100)
     running.finish("a")
     assert [result.frame_id for result in running.seen["a"]] == list(range(100))
     assert running.scores("a") == totals(100)
     assert running.ends["a"] == [EndOfStream(task_id="a", frames=100, reason="completed")]
-    assert running.tasks.progress("a").done == {"double": 100, "total": 100, "collect": 100}
+    assert done(running) == {"double": 100, "total": 100, "collect": 100}
 
 
 def test_everything_is_committed_in_the_end(line: Callable[..., Line]) -> None:
     running = line()
-    running.add("a")
-    publish(running.bus, "a", 33)
+    running.start("a", 33)
     running.finish("a")
-    for group, topic in (("double", "raw_frames"), ("collect", "raw_frames"), ("total", "double")):
+    read = (("double-test", "raw_frames"), ("collect-test", "raw_frames"), ("total-test", "double"))
+    for group, topic in read:
         source = TopicPartition(topic_name(topic, "a"), 0)
         assert running.bus.wait_committed([group], source, 34, timeout=5), (group, topic)
 
@@ -114,8 +143,7 @@ def test_batches_fill_across_tasks(line: Callable[..., Line]) -> None:
     begin = threading.Event()
     running = line(Double(lambda _: begin.wait(10) and None, batch_size=4))
     for task_id in "abcd":
-        running.add(task_id)
-        publish(running.bus, task_id, 20)
+        running.start(task_id, 20)
     time.sleep(0.3)
     begin.set()
     for task_id in "abcd":
@@ -126,20 +154,42 @@ def test_batches_fill_across_tasks(line: Callable[..., Line]) -> None:
 
 def test_a_short_task_is_not_kept_waiting_by_a_long_one(line: Callable[..., Line]) -> None:
     running = line(Double(lambda _: time.sleep(0.003)))
-    running.add("long")
-    running.add("short")
-    publish(running.bus, "long", 200)
+    running.start("long", 200)
     time.sleep(0.1)
-    publish(running.bus, "short", 10)
+    running.start("short", 10)
     running.finish("short")
     assert len(running.seen["long"]) < 150
     running.finish("long")
 
 
+@pytest.mark.parametrize("frames", [0, 3, 50])
+def test_a_task_spread_over_partitions_comes_together_again(
+    line: Callable[..., Line], frames: int
+) -> None:
+    running = line(Double(lambda i: time.sleep(0.002 * (i % 3)), batch_size=2))
+    running.start("a", frames, partitions=4)
+    running.finish("a")
+    assert [result.frame_id for result in running.seen["a"]] == list(range(frames))
+    assert running.scores("a") == totals(frames)
+    assert done(running) == {"double": frames, "total": frames, "collect": frames}
+    assert running.ends["a"] == [EndOfStream(task_id="a", frames=frames, reason="completed")]
+
+
+def test_a_cancelled_task_spread_over_partitions_ends_whole(line: Callable[..., Line]) -> None:
+    running = line(Double(lambda i: time.sleep(0.003 * (i % 3))))
+    running.start("a", 1000, partitions=3)
+    time.sleep(0.3)
+    running.tasks.cancel("a")
+    running.finish("a", timeout=5)
+    end = running.ends["a"][0]
+    assert end.reason == "cancelled"
+    assert 0 < end.frames == len(running.seen["a"]) < 1000
+    assert running.scores("a") == totals(end.frames)
+
+
 def test_an_empty_task_ends(line: Callable[..., Line]) -> None:
     running = line()
-    running.add("a")
-    publish(running.bus, "a", 0)
+    running.start("a", 0)
     running.finish("a")
     assert running.ends["a"] == [EndOfStream(task_id="a", frames=0, reason="completed")]
 
@@ -150,13 +200,12 @@ def test_a_poisoned_frame_fails_alone(line: Callable[..., Line]) -> None:
             raise ValueError("cannot look at this")
 
     running = line(Double(poison, batch_size=4))
-    running.add("a")
-    publish(running.bus, "a", 20)
+    running.start("a", 20)
     running.finish("a")
     errors = {result.frame_id: result.error for result in running.seen["a"] if result.error}
     assert errors == {7: "double: cannot look at this"}
     assert running.scores("a")[-1] == totals(20)[-1] - 14.0
-    assert running.tasks.progress("a").failed["double"] == 1
+    assert running.progress("a")["double"].failed == 1
 
 
 def test_a_stage_that_always_fails_fails_the_task_and_no_other(line: Callable[..., Line]) -> None:
@@ -168,10 +217,8 @@ def test_a_stage_that_always_fails_fails_the_task_and_no_other(line: Callable[..
             raise ValueError("broken for good")
 
     running = line(Double(fail_from_50))
-    running.add("bad")
-    running.add("good")
-    publish(running.bus, "bad", 200)
-    publish(running.bus, "good", 40)
+    running.start("bad", 200)
+    running.start("good", 40)
     running.finish("good")
     running.finish("bad")
     assert str(running.tasks.failure("bad")) == "double: broken for good"
@@ -192,8 +239,7 @@ def test_a_killed_tracker_goes_on_without_losing_or_repeating(
             raise Killed
 
     running = line(total_fault=kill)
-    running.add("a")
-    publish(running.bus, "a", 40)
+    running.start("a", 40)
     running.finish("a")
     assert not left
     assert [result.frame_id for result in running.seen["a"]] == list(range(40))
@@ -207,16 +253,15 @@ def test_a_killed_detector_goes_on_without_losing_or_repeating(
     """Killed between producing and committing: the worst moment, as all of it is repeated."""
     commit, killed = BatchRunner.commit, []
 
-    def die_once(runner: BatchRunner, offsets: dict[TopicPartition, int]) -> None:
-        if not killed and max(offsets.values()) > kill_at:
+    def die_once(runner: BatchRunner, lane: Lane) -> None:
+        if not killed and lane.mark.done > kill_at:
             killed.append(True)
             raise Killed
-        commit(runner, offsets)
+        commit(runner, lane)
 
     monkeypatch.setattr(BatchRunner, "commit", die_once)
     running = line()
-    running.add("a")
-    publish(running.bus, "a", 40)
+    running.start("a", 40)
     running.finish("a")
     assert killed
     assert [result.frame_id for result in running.seen["a"]] == list(range(40))
@@ -225,8 +270,7 @@ def test_a_killed_detector_goes_on_without_losing_or_repeating(
 
 def test_a_cancelled_task_ends_early_and_whole(line: Callable[..., Line]) -> None:
     running = line(Double(lambda _: time.sleep(0.01)))
-    running.add("a")
-    publish(running.bus, "a", 1000)
+    running.start("a", 1000)
     time.sleep(0.3)
     running.tasks.cancel("a")
     running.finish("a", timeout=5)
@@ -249,7 +293,7 @@ def test_a_runner_killed_while_it_ends_a_task_ends_it_all_the_same(
     original = getattr(kind, name)
 
     def die_once(runner: Runner, argument: object, *rest: object) -> None:
-        at_the_end = any(lane.done for lane in runner.lanes.values())
+        at_the_end = any(lane.closing and not lane.slots for lane in runner.lanes.values())
         if not killed and runner.node.stage == victim and at_the_end:
             killed.append(step)
             if step == "commit":
@@ -259,12 +303,11 @@ def test_a_runner_killed_while_it_ends_a_task_ends_it_all_the_same(
 
     monkeypatch.setattr(kind, name, die_once)
     running = line()
-    running.add("a")
-    publish(running.bus, "a", 22)
+    running.start("a", 22)
     running.finish("a")
     assert killed == [step]
     assert running.scores("a") == totals(22)
-    assert running.tasks.progress("a").done == {"double": 22, "total": 22, "collect": 22}
+    assert done(running) == {"double": 22, "total": 22, "collect": 22}
 
 
 def test_a_stage_that_forgets_a_frame_fails_it(line: Callable[..., Line]) -> None:
@@ -274,8 +317,7 @@ def test_a_stage_that_forgets_a_frame_fails_it(line: Callable[..., Line]) -> Non
             return [each for each in answers if each.frame_id != 3]
 
     running = line(Forgetful())
-    running.add("a")
-    publish(running.bus, "a", 10)
+    running.start("a", 10)
     running.finish("a")
     assert [result.frame_id for result in running.seen["a"] if result.error] == [3]
 
@@ -288,8 +330,7 @@ def test_a_runner_that_dies_again_and_again_fails_its_tasks(
 
     monkeypatch.setattr(TaskRunner, "_process", die)
     running = line()
-    running.add("a")
-    publish(running.bus, "a", 10)
+    running.start("a", 10)
     running.finish("a")
     failure = running.tasks.failure("a")
     assert failure is not None
@@ -301,17 +342,16 @@ def test_a_cancel_after_a_restart_counts_what_came_out(
 ) -> None:
     commit, killed = BatchRunner.commit, []
 
-    def die_once(runner: BatchRunner, offsets: dict[TopicPartition, int]) -> None:
-        commit(runner, offsets)
-        if not killed and max(offsets.values()) > 10:
+    def die_once(runner: BatchRunner, lane: Lane) -> None:
+        commit(runner, lane)
+        if not killed and lane.mark.done > 10:
             killed.append(True)
             running.tasks.cancel("a")
             raise Killed
 
     monkeypatch.setattr(BatchRunner, "commit", die_once)
     running = line()
-    running.add("a")
-    publish(running.bus, "a", 100)
+    running.start("a", 100)
     running.finish("a")
     end = running.ends["a"][0]
     assert end.frames == len(running.seen["a"]) > 10
@@ -319,7 +359,8 @@ def test_a_cancel_after_a_restart_counts_what_came_out(
 
 
 def test_a_supervisor_whose_factory_fails_tries_again() -> None:
-    bus, tasks, made = MemoryBus(), Tasks(), []
+    bus, made = MemoryBus(), []
+    tasks = Tasks(bus, read_task)
 
     class Dying(TaskRunner):
         def step(self, timeout: float) -> None:

@@ -4,17 +4,15 @@ Exit status: 0 for a complete result, 1 where we failed, 2 where the input, an o
 was the reason, 130 after Ctrl-C.
 """
 
-import logging
 import sys
 
-import structlog
 import typer
-from pydantic import ValidationError
 
 from contanos import __version__
-from contanos.errors import ContanosError, SettingError, TaskFailed
+from contanos.errors import ContanosError, TaskFailed
+from contanos.service.logs import log_to_stderr
 from video_analysis.cli import export, models, run
-from video_analysis.settings import Settings
+from video_analysis.settings import read_settings
 
 app = typer.Typer(
     help="People, poses and identities from video, with proof that no frame was lost.",
@@ -48,7 +46,7 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 def main() -> None:
     """The command `contanos`; turns errors into one line and an exit status."""
     try:
-        _log_to_stderr(_settings().log_level)
+        log_to_stderr(read_settings().log_level)
         app()
     except TaskFailed as e:
         _leave(e, FAILED)
@@ -56,29 +54,6 @@ def main() -> None:
         _leave(e, UNUSABLE)
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as e:
-        faults = [f"CONTANOS_{each['loc'][0]}".upper() + f": {each['msg']}" for each in e.errors()]
-        raise SettingError("; ".join(faults)) from e
-
-
 def _leave(reason: object, status: int) -> None:
     print(f"contanos: {reason}", file=sys.stderr)
     sys.exit(status)
-
-
-def _log_to_stderr(level: str) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -2,7 +2,6 @@
 
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,14 +11,14 @@ import onnxruntime
 from rich.console import Console
 from rich.table import Table
 
-from contanos.errors import ModelCorrupt, ModelError
+from contanos.errors import MachineError, ModelCorrupt, ModelError
 from contanos.models.fetch import cache_dir, find
 from contanos.models.onnxruntime import providers
 from contanos.models.openvino import capabilities
+from contanos.testing.java import JAVA_PACKAGE, LEAST_JAVA, MAVEN_PACKAGE, java, java_version
 from video_analysis.models import manifest
 from video_analysis.settings import Options, usable_cores
 
-_LEAST_JAVA = 17  # Kafka 4's
 _HARDWARE_ENCODERS = ("h264_nvenc", "h264_qsv", "h264_vaapi", "h264_videotoolbox")
 
 
@@ -61,12 +60,7 @@ def _checks() -> Iterator[Check]:
     yield from _runtimes()
     yield from _encoders()
     yield from _models()
-    yield _java()
-    yield Check(
-        "maven (for Kafka)",
-        shutil.which("mvn") or "",
-        "apt-get install maven",
-    )
+    yield from _kafka()
 
 
 def _runtimes() -> Iterator[Check]:
@@ -105,11 +99,10 @@ def _models() -> Iterator[Check]:
     yield Check("cache", str(cache_dir()))
 
 
-def _java() -> Check:
-    what, add = f"java >= {_LEAST_JAVA} (for Kafka)", "apt-get install default-jre-headless"
-    if not (java := shutil.which("java")):
-        return Check(what, "", add)
-    answer = subprocess.run([java, "-version"], capture_output=True, text=True, check=False)
-    line = (answer.stderr or answer.stdout).partition("\n")[0]
-    digits = line.partition('"')[2].partition('"')[0].split(".")[0]
-    return Check(what, line if digits.isdigit() and int(digits) >= _LEAST_JAVA else "", add)
+def _kafka() -> Iterator[Check]:
+    what, add = f"java >= {LEAST_JAVA} (for Kafka)", f"apt-get install {JAVA_PACKAGE}"
+    try:
+        yield Check(what, java_version(java()))
+    except MachineError:
+        yield Check(what, "", add)
+    yield Check("maven (for Kafka)", shutil.which("mvn") or "", f"apt-get install {MAVEN_PACKAGE}")

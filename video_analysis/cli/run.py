@@ -36,6 +36,12 @@ def run(
     trail: Annotated[
         int, typer.Option(min=0, max=1000, help="Frames that a person's trail reaches back.")
     ] = _DEFAULT.trail,
+    bus: Annotated[
+        str | None, typer.Option(help="kafka://host:port: let the services do it, and wait.")
+    ] = None,
+    task_id: Annotated[
+        str | None, typer.Option(help="Name of the task; by default made from the file.")
+    ] = None,
     no_video: Annotated[bool, typer.Option("--no-video", help="Write the data only.")] = False,
 ) -> None:
     """Find people, their poses and identities in a video; write an annotated MP4 and the data."""
@@ -56,4 +62,5 @@ def run(
     )
     from video_analysis.cli.watch import run_watched  # what it imports takes a second
 
-    raise typer.Exit(run_watched(video, out or Path("out") / Path(video).stem, options))
+    folder = out or Path("out") / Path(video).stem
+    raise typer.Exit(run_watched(video, folder, options, bus, task_id))

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from contanos.models.fetch import fetch
 from video_analysis.models import manifest
+from video_analysis.remote import RemoteRun
 from video_analysis.results.summary import Summary, render
 from video_analysis.run import Run, Running
 from video_analysis.settings import Options, Settings
@@ -20,9 +21,13 @@ from video_analysis.settings import Options, Settings
 INCOMPLETE_INPUT, INTERRUPTED = 2, 130
 
 
-def run_watched(video: str, folder: Path, options: Options) -> int:
-    """Run a file, or a sample by its name; the exit status."""
-    summary = _watched(Run(_path(video), folder, options, Settings()))
+def run_watched(
+    video: str, folder: Path, options: Options, bus: str | None = None, task_id: str | None = None
+) -> int:
+    """Run a file, or a sample by its name, here or by the services on `bus`; the exit status."""
+    settings = Settings() if bus is None else Settings(bus=bus)
+    make = Run if settings.bus.startswith("memory:") else RemoteRun
+    summary = _watched(make(_path(video), folder, options, settings, task_id))
     typer.echo(f"{render(summary)}\n\n  {folder}")
     return _status(summary)
 
@@ -34,7 +39,7 @@ def _path(video: str) -> Path:
     return path
 
 
-def _watched(run: Run) -> Summary:
+def _watched(run: Run | RemoteRun) -> Summary:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -53,7 +58,7 @@ def _watched(run: Run) -> Summary:
 
 
 @contextmanager
-def _stop_on_interrupt(run: Run) -> Iterator[None]:
+def _stop_on_interrupt(run: Run | RemoteRun) -> Iterator[None]:
     """Ctrl-C, or a polite kill, ends the run early with a whole result; the second one at once."""
 
     def first(number: int, frame: FrameType | None) -> None:

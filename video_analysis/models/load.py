@@ -56,17 +56,49 @@ def load_models(options: Options, threads: int, lowest_score: float = LOWEST_SCO
         ModelError: a file cannot be had, or is not what the manifest pins.
         SettingError: a model is of another kind, or cannot run as asked on this machine.
     """
-    detector, pose = _asset(options.detector, "detect"), _asset(options.pose, "pose")
-    machine_choice = {
-        asset.name: _choice(asset, ladder, options.runtime, options.precision)
-        for asset, ladder in ((detector, DETECTOR), (pose, POSE))
-    }
+    used = choose_models(options)
     return Models(
-        _detector(detector, machine_choice[detector.name], threads, lowest_score),
-        _pose(pose, machine_choice[pose.name], threads),
-        skeleton(pose.about["skeleton"]),
-        tuple(_used(asset, machine_choice[asset.name]) for asset in (detector, pose)),
+        open_detector(used[0], threads, lowest_score),
+        open_pose(used[1], threads),
+        skeleton_of(used[1]),
+        used,
     )
+
+
+def choose_models(options: Options) -> tuple[ModelUsed, ModelUsed]:
+    """The detector and the pose model that `options` mean on this machine; nothing is loaded.
+
+    Raises:
+        ModelError: the manifest does not know a name.
+        SettingError: a model is of another kind, or cannot run as asked on this machine.
+    """
+    return (
+        _chosen(options.detector, "detect", DETECTOR, options),
+        _chosen(options.pose, "pose", POSE, options),
+    )
+
+
+def open_detector(used: ModelUsed, threads: int, lowest_score: float = LOWEST_SCORE) -> YoloxStage:
+    """A detector, loaded; see `load_models` for arguments and errors."""
+    asset = _pinned(used)
+    graph, export, free_size = _detector_graph(asset)
+    session = _session(asset, graph, used, threads)
+    size = (asset.about["width"], asset.about["height"])
+    return YoloxStage(session, export, size, free_size=free_size, min_score=lowest_score)
+
+
+def open_pose(used: ModelUsed, threads: int) -> RtmposeStage:
+    """A pose model, loaded; see `load_models` for arguments and errors."""
+    asset = _pinned(used)
+    session = _session(asset, onnx.load(fetch(asset)), used, threads)
+    size = (asset.about["width"], asset.about["height"])
+    batch = _CPU_BATCH[used.runtime] if session.device.startswith("CPU") else _GPU_BATCH
+    return RtmposeStage(session, size, batch, _LINGER if batch > 1 else 0.0)
+
+
+def skeleton_of(used: ModelUsed) -> Skeleton:
+    """The skeleton whose keypoints a pose model gives."""
+    return skeleton(_pinned(used).about["skeleton"])
 
 
 def auto_choices() -> tuple[Choice, Choice]:
@@ -98,13 +130,6 @@ def _choice(
     )
 
 
-def _detector(asset: Asset, choice: Choice, threads: int, lowest_score: float) -> YoloxStage:
-    graph, export, free_size = _detector_graph(asset)
-    session = _session(asset, graph, choice, threads)
-    size = (asset.about["width"], asset.about["height"])
-    return YoloxStage(session, export, size, free_size=free_size, min_score=lowest_score)
-
-
 def _detector_graph(asset: Asset) -> tuple[onnx.ModelProto, str, bool]:
     """The graph to run, how it ends, and whether its input size is free.
 
@@ -118,21 +143,16 @@ def _detector_graph(asset: Asset) -> tuple[onnx.ModelProto, str, bool]:
     return graph, export, False
 
 
-def _pose(asset: Asset, choice: Choice, threads: int) -> RtmposeStage:
-    session = _session(asset, onnx.load(fetch(asset)), choice, threads)
-    size = (asset.about["width"], asset.about["height"])
-    batch = _CPU_BATCH[choice.runtime] if session.device.startswith("CPU") else _GPU_BATCH
-    return RtmposeStage(session, size, batch, _LINGER if batch > 1 else 0.0)
-
-
-def _session(asset: Asset, graph: onnx.ModelProto, choice: Choice, threads: int) -> Session:
-    if choice.precision != "f32":
+def _session(asset: Asset, graph: onnx.ModelProto, used: ModelUsed, threads: int) -> Session:
+    if used.precision != "f32":
         table = load(_table(asset), asset.sha256)
-        graph = derive(graph, choice.precision, choice.runtime, table)
-    return open_session(graph, choice.runtime, choice.precision, threads)
+        graph = derive(graph, used.precision, used.runtime, table)
+    return open_session(graph, used.runtime, used.precision, threads)
 
 
-def _used(asset: Asset, choice: Choice) -> ModelUsed:
+def _chosen(name: str, task: str, ladder: Sequence[Step], options: Options) -> ModelUsed:
+    asset = _asset(name, task)
+    choice = _choice(asset, ladder, options.runtime, options.precision)
     return ModelUsed(
         name=asset.name,
         sha256=asset.sha256,
@@ -140,6 +160,16 @@ def _used(asset: Asset, choice: Choice) -> ModelUsed:
         precision=choice.precision,
         why=choice.reason,
     )
+
+
+def _pinned(used: ModelUsed) -> Asset:
+    asset = manifest()[used.name]
+    if asset.sha256 != used.sha256:
+        raise ModelError(
+            f"{used.name} is {asset.sha256[:12]} here, but the task wants {used.sha256[:12]}: "
+            "run the same version on every machine"
+        )
+    return asset
 
 
 def _table(asset: Asset) -> Path:

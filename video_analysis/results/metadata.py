@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from contanos.errors import InputError
+from contanos.models.runtime import Precision, Runtime
 from contanos.skeleton import Skeleton
 
 PREFIX = "contanos."
@@ -24,8 +25,8 @@ class ModelUsed(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     sha256: str
-    runtime: str
-    precision: str
+    runtime: Runtime
+    precision: Precision
     why: str = ""
 
 

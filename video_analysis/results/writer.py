@@ -110,6 +110,8 @@ class ResultsWriter:
 
     def discard(self) -> None:
         """Removes the parts; what is not in the result by now is given up."""
+        if not self._folder_of_parts.is_dir():
+            return
         with as_output_error(self._folder_of_parts):
             for part in self._folder_of_parts.iterdir():
                 part.unlink()

@@ -1,0 +1,135 @@
+"""What is asked of the brokers beside reading and writing records."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from contanos.bus import contract
+from contanos.bus.kafka.catalogue import CATALOGUE
+from contanos.bus.kafka.config import Configs
+from contanos.bus.kafka.faults import NO_TOPIC, Endurance, described, error_of
+from contanos.bus.kafka.mark import Mark, parse_mark
+from contanos.bus.kafka.names import Names
+from contanos.errors import BusError
+
+_SECONDS = 10.0  # for one request
+_READY_SECONDS = 2.0
+_GONE_SECONDS = 30.0
+
+Committed = dict[contract.TopicPartition, tuple[int, Mark]]
+
+
+class Cluster:
+    """The brokers, as an administrator sees them."""
+
+    def __init__(self, configs: Configs, names: Names, endurance: Endurance) -> None:
+        self._configs = configs
+        self._names = names
+        self._endurance = endurance
+        self._client = AdminClient(configs.client())
+
+    def create(self, topic: str, partitions: int, config: dict[str, str]) -> None:
+        """Make a topic, unless it is there."""
+        replication = self._configs.settings.replication
+        new = NewTopic(topic, partitions, replication, config=config)
+        self._ask(
+            f"create topic {topic}",
+            lambda: self._client.create_topics([new], request_timeout=_SECONDS),
+            allowed={KafkaError.TOPIC_ALREADY_EXISTS},
+        )
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic, if it is there, and wait until the brokers no longer name it."""
+        self._ask(
+            f"delete topic {topic}",
+            lambda: self._client.delete_topics([topic], request_timeout=_SECONDS),
+            allowed=NO_TOPIC,
+        )
+        for _ in range(int(_GONE_SECONDS / 0.02)):
+            if not self.exists(topic):
+                return
+            self._endurance.closed.wait(0.02)
+        raise BusError(f"topic {topic} was deleted, but brokers go on naming it; try again")
+
+    def exists(self, topic: str) -> bool:
+        """Whether the brokers know a topic."""
+        listed = self._endurance.ask(
+            f"look for topic {topic}",
+            lambda: self._client.list_topics(topic=topic, timeout=_SECONDS).topics[topic],
+        )
+        return listed.error is None or listed.error.code() not in NO_TOPIC
+
+    def committed(
+        self, group: str, sources: Iterable[contract.TopicPartition] | None = None
+    ) -> Committed:
+        """What a group has committed in each of `sources`; None for all that it ever read.
+
+        Nothing is said of those where it never did.
+        """
+        wanted = [
+            TopicPartition(self._names.topic(each.topic), each.partition) for each in sources or ()
+        ]
+        request = ConsumerGroupTopicPartitions(
+            self._names.group(group), None if sources is None else wanted
+        )
+        answer = self._ask(
+            f"ask how far {group} has come",
+            lambda: self._client.list_consumer_group_offsets(
+                [request], request_timeout=_SECONDS, require_stable=False
+            ),
+            allowed={KafkaError.GROUP_ID_NOT_FOUND},
+        )
+        return {
+            contract.TopicPartition(self._names.local(each.topic), each.partition): (
+                each.offset,
+                parse_mark(each.metadata),
+            )
+            for each in (answer.topic_partitions if answer else ())
+            if each.offset >= 0
+        }
+
+    def trim(self, source: contract.TopicPartition, offset: int) -> None:
+        """Let go of the records before `offset`, some time.
+
+        Nobody waits for it: what is not let go now is with the next call, or with the topic.
+        """
+        spot = TopicPartition(self._names.topic(source.topic), source.partition, offset)
+        self._client.delete_records([spot], request_timeout=_SECONDS)
+
+    def ready(self) -> None:
+        """Return if a broker answers.
+
+        Raises:
+            BusError: none does.
+        """
+        try:
+            self._client.list_topics(topic=self._names.table(CATALOGUE), timeout=_READY_SECONDS)
+        except KafkaException as e:
+            self._client.poll(0)  # brings what the journal was not told yet
+            cause = self._configs.journal.cause or error_of(e).str()
+            raise BusError(f"no broker answers at {self._configs.address}: {cause}") from e
+
+    def _ask(
+        self, what: str, request: Callable[[], dict[Any, Future[Any]]], allowed: set[int]
+    ) -> Any:
+        """The one answer to `request`; None where it failed as `allowed`."""
+
+        def ask() -> Any:
+            (future,) = request().values()
+            return future.result()
+
+        try:
+            return self._endurance.ask(what, ask)
+        except KafkaException as e:
+            if error_of(e).code() in allowed:
+                return None
+            raise BusError(described(what, error_of(e))) from e

@@ -1,0 +1,1 @@
+"""What begins a task, feeds it, watches it and ends it."""
