@@ -13,6 +13,7 @@ from contanos.errors import OutputError
 from video_analysis.results.summary import SUMMARY
 from video_analysis.results.writer import RESULTS
 
+
 class FolderBusy(OutputError):
     """Another run writes to the folder."""
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from contanos.testing.stages import read_task, task_value
 from contanos.testing.videos import corrupt, make_video
 from contanos.video.codec import FrameCodec
 from contanos.video.frame import BadFrame
+from contanos.video.group import FrameGroup
 from contanos.video.source import VideoSource
 from video_analysis.control.books import Books, IngestReport
 from video_analysis.control.ingest import FileIngest
@@ -128,3 +130,75 @@ def test_a_frame_that_cannot_be_decoded_keeps_its_place(
     bad = [i for i, frame in enumerate(frames) if isinstance(frame, BadFrame)]
     assert bad == [9]
     assert opened[0].report.failed == 1
+
+
+class Encoding(MemoryBus):
+    """A bus to which frames must be sent as to another process."""
+
+    by_reference = False
+
+
+class Restarted:
+    """Ingests of one task, one after another, over a bus that keeps everything."""
+
+    def __init__(self, video: Path, partitions: int) -> None:
+        self.bus = Encoding(patience=5)
+        self.task = Task("a", 64, 48, 25.0, partitions)
+        self.tasks = Tasks(self.bus, read_task)
+        self.tasks.add("a", task_value(self.task))
+        self.bus.create_topic(TOPIC.topic, TopicSpec(partitions, capacity=200))
+        self.reports = Books.on(self.bus).ingests
+        self.video = video
+
+    def ingest(self, leave_after: int | None = None) -> None:
+        """Feed to the end, or leave once the topic holds so many records."""
+        codec, leave = FrameCodec.parse("source"), threading.Event()
+        with codec.open(self.video) as source:
+            ingest = FileIngest(
+                self.bus, self.tasks, self.task, source, codec, [], 100, None, self.reports, leave
+            )
+            send = ingest._send
+
+            def sent(*arguments: Any) -> None:
+                send(*arguments)
+                if leave_after is not None and self.records() >= leave_after:
+                    leave.set()
+
+            ingest._send = sent  # type: ignore[method-assign]
+            ingest.run()
+
+    def records(self) -> int:
+        return sum(self.bus.end_offset(each) for each in self.partitions())
+
+    def partitions(self) -> list[TopicPartition]:
+        return [TopicPartition(TOPIC.topic, i) for i in range(self.task.partitions)]
+
+    def held(self) -> list[list[object]]:
+        return [[each.value for each in self.bus.logs[at].records] for at in self.partitions()]
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize("leave_after", [1, 2, 5])
+def test_another_ingest_goes_on_where_one_left(
+    tmp_path: Path, partitions: int, leave_after: int
+) -> None:
+    video = make_video(tmp_path / "video.mp4", FRAMES, codec="libx264", options={"g": "6"})
+    whole, broken = (Restarted(video, partitions) for _ in range(2))
+    whole.ingest()
+    broken.ingest(leave_after)
+    assert broken.reports.get("a") is None
+    broken.ingest()
+    assert broken.held() == whole.held()
+    report = broken.reports.get("a")
+    assert report
+    assert (report.read, report.published, report.fallbacks) == (FRAMES, FRAMES, {})
+    groups = [each for held in broken.held() for each in held if isinstance(each, FrameGroup)]
+    assert sorted(i for each in groups for i in range(each.frame_id, each.end)) == [*range(FRAMES)]
+
+
+def test_what_cannot_travel_as_it_is_is_told(tmp_path: Path) -> None:
+    task = Restarted(make_video(tmp_path / "video.avi", 5, codec="ffv1"), partitions=1)
+    task.ingest()
+    report = task.reports.get("a")
+    assert report
+    assert list(report.fallbacks.values()) == [5]

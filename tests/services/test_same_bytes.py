@@ -41,7 +41,11 @@ def reference(demo_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Ref
             folder = made[graph, codec] = tmp_path_factory.mktemp("memory") / "out"
             options = Options(graph=graph, max_frames=FRAMES)
             settings = Settings(workers=2, frame_codec=codec)
-            assert Run(demo_video, folder, options, settings, name(graph)).work(lambda _: None).complete
+            assert (
+                Run(demo_video, folder, options, settings, name(graph))
+                .work(lambda _: None)
+                .complete
+            )
         return made[graph, codec]
 
     return make

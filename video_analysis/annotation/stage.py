@@ -99,6 +99,8 @@ class AnnotationStage(TaskStage):
         self._writer.finish_segment()
         # The folder may hold later segments of an earlier, longer attempt.
         segments = finished_segments(self._plan.segments)[: self._writer.next_segment]
+        if len(segments) < self._writer.next_segment:
+            raise OutputError(f"{self._plan.segments}: a segment is gone; run again")
         written = 0
         if segments:
             written = join_segments(segments, self._plan.video, self._plan.source).frames

@@ -59,7 +59,7 @@ class Feed(threading.Thread):
         try:
             self._ingest().run()
         except (TopicFull, UnknownTopic) as e:
-            if not self._tasks.cancelled(task_id):
+            if self._tasks.get(task_id) and not self._tasks.cancelled(task_id):
                 self._tasks.fail(task_id, STAGE, e)
         except BusError as e:  # the brokers were away too long; another feed may go on later
             log.warning("ingest broke off", task_id=task_id, cause=str(e))

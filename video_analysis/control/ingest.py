@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+import structlog
+
 from contanos.bus import Bus, TopicPartition
 from contanos.bus.topics import RAW_FRAMES, topic_name
 from contanos.messages import EndOfStream, Reason
@@ -23,6 +25,8 @@ _LOOK_UP = 0.25  # seconds between looks at whether the task is still wanted
 _GROUPS_IN_FLIGHT = 3  # at least: one being read by each stage that reads pixels
 
 Value = Frame | BadFrame | FrameGroup
+
+log = structlog.get_logger(__name__)
 
 
 class _Flying(NamedTuple):
@@ -124,6 +128,9 @@ class FileIngest:
     def _finish(self, reason: Reason) -> None:
         """What was done is noted first, so that whoever sees the end finds the note."""
         self._producer.flush()
+        fallbacks = dict(self._fallbacks())
+        if fallbacks:
+            log.warning("frames travel as JPEGs", task_id=self._task.task_id, reasons=fallbacks)
         self._reports.put(
             self._task.task_id,
             IngestReport(
@@ -133,7 +140,7 @@ class FileIngest:
                 seconds=round(self._seconds, 3),
                 truncated=self._source.truncated,
                 reason=reason,
-                fallbacks=dict(self._fallbacks()),
+                fallbacks=fallbacks,
             ),
         )
         for at in self._partitions:

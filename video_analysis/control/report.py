@@ -58,6 +58,7 @@ def _source(job: Job, ingest: IngestReport) -> Source:
         height=job.pictures.height,
         frames_estimate=job.frames_estimate,
         truncated=ingest.truncated,
+        fallbacks=ingest.fallbacks,
     )
 
 

@@ -23,6 +23,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         height: likewise.
         frames_estimate: what its header promises; None where it says nothing.
         truncated: why it is known that its end is missing; None where it is whole.
+        fallbacks: frames that travelled as JPEGs though the file's own packets were asked for, by
+            the reason; none on `memory://`.
     """
 
     path: str
@@ -31,6 +33,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     frames_estimate: int | None = None
     truncated: str | None = None
+    fallbacks: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,6 +184,8 @@ def _facts(summary: Summary) -> list[tuple[str, str]]:
     ]
     if source.truncated:
         facts.insert(1, ("", f"TRUNCATED: {source.truncated}"))
+    for reason, frames in source.fallbacks.items():
+        facts.insert(1, ("", f"{frames} frames travelled as JPEGs: {reason}"))
     return facts + [("model", _model(model)) for model in summary.models]
 
 

@@ -105,6 +105,8 @@ class ResultsWriter:
         with replacing(result) as file, pq.ParquetWriter(file, SCHEMA, **PARQUET) as parquet:
             for table in rebatched(self._tables(frames), ROWS_PER_GROUP):
                 parquet.write_table(table, ROWS_PER_GROUP)
+            if frames.next_frame != self._durable:
+                raise OutputError(f"{self._folder_of_parts}: a part is gone; run again")
             parquet.add_key_value_metadata(metadata.to_keys(self._metadata) | frames.to_keys())
         return result
 

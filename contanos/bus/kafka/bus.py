@@ -64,7 +64,8 @@ class KafkaBus:
         self._names = Names(namespace)
         self._settings = settings or KafkaSettings()
         self._configs = Configs(address, self._settings)
-        self._endurance = Endurance(self._settings.endurance)
+        journal = self._configs.journal
+        self._endurance = Endurance(self._settings.endurance, lambda: journal.count("retries"))
         self._cluster = Cluster(self._configs, self._names, self._endurance)
         self._reads = Reads(self._configs, self._endurance)
         self._tables = Tables(
@@ -128,7 +129,14 @@ class KafkaBus:
             self._configs, self._names, catalogue, states, group, prefixes, rebalance, wants
         )
         made = KafkaConsumer(
-            group, self._names, catalogue, member, states, self._endurance, self._progress.note
+            group,
+            self._names,
+            catalogue,
+            member,
+            states,
+            self._endurance,
+            self._progress.note,
+            self._configs.journal,
         )
         self._members = {each for each in self._members if not each.closed} | {made}
         return made
@@ -168,6 +176,10 @@ class KafkaBus:
 
     def table(self, name: str) -> KafkaTable:
         return self._tables.open(name)
+
+    def counters(self) -> dict[str, float]:
+        """Totals since the start, by name: bytes, errors, repeats."""
+        return self._configs.journal.counts
 
     def ready(self) -> None:
         self._require_open()

@@ -64,6 +64,7 @@ class Configs:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
+            "topic.metadata.refresh.interval.ms": 10_000,
             "fetch.wait.max.ms": 100,  # requests queue behind a fetch that waits
             "fetch.error.backoff.ms": 50,
             "fetch.queue.backoff.ms": 20,

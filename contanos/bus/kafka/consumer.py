@@ -12,6 +12,7 @@ from contanos.bus.contract import Position, Record, TopicPartition
 from contanos.bus.kafka.catalogue import Catalogue, Entry
 from contanos.bus.kafka.commit import commit
 from contanos.bus.kafka.faults import Endurance, described
+from contanos.bus.kafka.journal import Journal
 from contanos.bus.kafka.member import Member
 from contanos.bus.kafka.names import Names
 from contanos.bus.kafka.states import States
@@ -39,6 +40,7 @@ class KafkaConsumer:
     Args:
         member: what it reads.
         note: told of each commit, as `Progress.note`.
+        journal: counts what is received.
     """
 
     def __init__(
@@ -50,7 +52,9 @@ class KafkaConsumer:
         states: States,
         endurance: Endurance,
         note: Note,
+        journal: Journal,
     ) -> None:
+        self._journal = journal
         self._group = group
         self._names = names
         self._catalogue = catalogue
@@ -124,6 +128,7 @@ class KafkaConsumer:
             return
         source = TopicPartition(self._names.local(message.topic() or ""), message.partition() or 0)
         self._member.buffers.add(source, message)
+        self._journal.count("bytes_received", len(message.value() or b""))
 
     def _heed(self, error: KafkaError) -> None:
         """Most errors pass, or tell of a topic that was deleted."""

@@ -63,13 +63,17 @@ def described(what: str, error: KafkaError) -> str:
 class Endurance:
     """Repeats requests that fail for reasons which pass, with longer and longer pauses.
 
+    Args:
+        repeats: called for each repeat.
+
     Attributes:
         seconds: how long.
         closed: ends all waiting.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, repeats: Callable[[], None] = lambda: None) -> None:
         self.seconds = seconds
+        self._repeats = repeats
         self.closed = Event()
 
     def ask(self, what: str, request: Callable[[], T]) -> T:
@@ -103,6 +107,7 @@ class Endurance:
                 raise BusError(
                     f"{described(what, error)}; tried for {self.seconds:g} s: do the brokers run?"
                 )
+            self._repeats()
             log.debug("broker asked again", what=what, error=error.name())
             if self.closed.wait(pause):
                 raise BusError(f"cannot {what}: the bus was closed")

@@ -1,6 +1,8 @@
 """What librdkafka, the client library below, has to say."""
 
 import logging
+import threading
+from collections import Counter
 
 import structlog
 from confluent_kafka import KafkaError
@@ -20,6 +22,20 @@ class Journal:
 
     def __init__(self) -> None:
         self.cause = ""
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def count(self, what: str, amount: int = 1) -> None:
+        """Add to one of the totals that `counts` gives."""
+        with self._lock:
+            self._counts[what] += amount
+
+    @property
+    def counts(self) -> dict[str, float]:
+        """Totals since the start: bytes of values sent and received, errors, requests repeated."""
+        names = ("bytes_sent", "bytes_received", "errors", "retries")
+        with self._lock:
+            return {name: float(self._counts[name]) for name in names}
 
     def log(self, level: int, text: str, *args: object) -> None:
         """One line, at one of `logging`'s levels."""
@@ -29,4 +45,5 @@ class Journal:
     def error(self, error: KafkaError) -> None:
         """An error that belongs to no call, as a lost connection."""
         self.cause = error.str()
+        self.count("errors")
         log.debug("kafka client", error=error.name(), cause=self.cause)

@@ -49,12 +49,14 @@ class KafkaProducer:
         self._pending: Counter[Sent] = Counter()
         self._refused: dict[str, KafkaError] = {}
         self._gone: set[str] = set()
-        self._client: Producer | None = None
+        # At once: a client takes half a second until the brokers have given it a number.
+        self._client: Producer | None = Producer(configs.producer())
 
     def send(self, topic: str, key: int, value: object, partition: int = 0) -> None:
         source = TopicPartition(topic, partition)
         entry = self._catalogue.find(source)
         payload, headers = to_bytes(value)
+        self._configs.journal.count("bytes_sent", len(payload))
         if entry.spec.readers:
             self._room.take(source, entry)
         self._queue(source, entry, value=payload, key=str(key).encode(), headers=headers)

@@ -11,18 +11,22 @@ from contanos.bus.kafka.values import Received
 from contanos.errors import BusError, UnknownTopic
 
 _SECONDS = 10.0  # for one request
+_KNOWN_SECONDS = 5.0  # that brokers and clients may take to hear of a new topic
 
 
 class Reads:
     """One consumer for all threads of a bus. Topics are named as the brokers know them."""
 
     def __init__(self, configs: Configs, endurance: Endurance) -> None:
-        self._client = Consumer(configs.reader())
+        # What is asked for is there: no fetch waits for more, in the next one's way.
+        self._client = Consumer(configs.reader() | {"fetch.wait.max.ms": 1})
         self._endurance = endurance
         self._lock = threading.Lock()
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """The offsets of the oldest record, and of the next one to come.
+
+        Ask for topics that should be there: a missing one is waited for a while.
 
         Raises:
             UnknownTopic: no such topic or partition.
@@ -30,14 +34,16 @@ class Reads:
         """
         what = f"ask for the end of {topic}, partition {partition}"
         spot = TopicPartition(topic, partition)
-        try:
-            found = self._endurance.ask(what, lambda: self._watermarks(spot))
-        except KafkaException as e:
-            kind = UnknownTopic if error_of(e).code() in NO_TOPIC else BusError
-            raise kind(described(what, error_of(e))) from e
-        if found is None:
-            raise BusError(f"cannot {what}: the brokers did not answer in {_SECONDS:g} s")
-        return found
+        deadline = time.monotonic() + _KNOWN_SECONDS
+        while True:
+            try:
+                return self._endurance.ask(what, lambda: self._watermarks(spot))
+            except KafkaException as e:
+                error = error_of(e)
+                if error.code() not in NO_TOPIC:
+                    raise BusError(described(what, error)) from e
+                if self._endurance.closed.wait(0.02) or time.monotonic() > deadline:
+                    raise UnknownTopic(described(what, error)) from e
 
     def record(self, topic: str, partition: int, offset: int) -> Received:
         """The record at `offset`.
@@ -46,6 +52,7 @@ class Reads:
             BusError: it is not there, or the brokers do not answer.
         """
         with self._lock:
+            self._look(topic)
             self._client.assign([TopicPartition(topic, partition, offset)])
             try:
                 found = self._first(f"read {topic}, partition {partition}, offset {offset}")
@@ -60,16 +67,23 @@ class Reads:
         with self._lock:
             self._client.close()
 
-    def _watermarks(self, spot: TopicPartition) -> tuple[int, int] | None:
+    def _watermarks(self, spot: TopicPartition) -> tuple[int, int]:
         with self._lock:
             try:
-                return self._client.get_watermark_offsets(spot, timeout=_SECONDS)
+                found = self._client.get_watermark_offsets(spot, timeout=_SECONDS)
             except KafkaException as e:
-                if error_of(e).code() not in NO_TOPIC:
-                    raise
-                # The client remembers for minutes that a topic was not there: have it look again.
-                self._client.list_topics(topic=spot.topic, timeout=_SECONDS)
-                return self._client.get_watermark_offsets(spot, timeout=_SECONDS)
+                if error_of(e).code() in NO_TOPIC:
+                    self._look(spot.topic)
+                raise
+        if found is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return found
+
+    def _look(self, topic: str) -> None:
+        """Have the client learn at once where a topic is; by itself it takes its time."""
+        self._endurance.ask(
+            f"look for {topic}", lambda: self._client.list_topics(topic=topic, timeout=_SECONDS)
+        )
 
     def _first(self, what: str) -> Received:
         deadline = time.monotonic() + self._endurance.seconds

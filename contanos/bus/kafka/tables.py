@@ -1,7 +1,6 @@
 """All tables of a bus, read by one consumer in one thread."""
 
 import threading
-import time
 from queue import SimpleQueue
 
 import structlog
@@ -14,7 +13,6 @@ from contanos.bus.kafka.faults import Endurance
 from contanos.bus.kafka.names import Names
 from contanos.bus.kafka.reads import Reads
 from contanos.bus.kafka.table import KafkaTable
-from contanos.errors import UnknownTopic
 
 log = structlog.get_logger(__name__)
 
@@ -60,14 +58,7 @@ class Tables:
 
     def _new(self, topic: str) -> KafkaTable:
         def end() -> int:
-            """Brokers, and what a client knows of them, learn of a new topic one by one."""
-            deadline = time.monotonic() + self._endurance.seconds
-            while True:
-                try:
-                    return self._reads.bounds(topic, 0)[1]
-                except UnknownTopic:
-                    if self._endurance.closed.wait(_SLICE) or time.monotonic() > deadline:
-                        raise
+            return self._reads.bounds(topic, 0)[1]
 
         return KafkaTable(topic, self.appender, end, self._endurance.seconds)
 
