@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo kafka kafka-stop test check bench lock clean
+.PHONY: help setup demo kafka kafka-stop test chaos check bench lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ kafka-stop: ## stop it
 
 test: setup ## every test
 	@$(BIN)/python -m pytest -q
+
+KILLS ?= 100
+
+chaos: setup ## services die KILLS times (100) while they work; every result must stay the same
+	@$(BIN)/python -m tests.services.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## formatting, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .

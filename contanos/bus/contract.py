@@ -116,7 +116,15 @@ class Producer(Protocol):
         """
 
     def flush(self) -> None:
-        """Return once everything sent is acknowledged."""
+        """Return once everything sent is acknowledged.
+
+        After an error the producer can be used again.
+
+        Raises:
+            UnknownTopic: a topic was deleted after `send`; all that was sent to others is
+                acknowledged.
+            BusError: some of it was not; which, is not known.
+        """
 
 
 class Consumer(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from contanos.bus import Bus, Consumer, Position, Record, TopicPartition, TopicSpec
+from contanos.bus import Bus, Consumer, Position, Producer, Record, TopicPartition, TopicSpec
 from contanos.errors import NotAssigned, SettingError, TopicExists, TopicFull, UnknownTopic
 from contanos.messages import EndOfStream
 
@@ -19,8 +19,15 @@ def value(number: int) -> EndOfStream:
     return EndOfStream(task_id="a", frames=number, reason="completed")
 
 
-def fill(bus: Bus, topic: str, count: int, start: int = 0, partition: int = 0) -> None:
-    producer = bus.producer()
+def fill(
+    bus: Bus,
+    topic: str,
+    count: int,
+    start: int = 0,
+    partition: int = 0,
+    producer: Producer | None = None,
+) -> None:
+    producer = producer or bus.producer()
     for i in range(start, start + count):
         producer.send(topic, i, value(i), partition)
     producer.flush()
@@ -115,8 +122,9 @@ class BusContract:
         bus.create_topic("shared_a", TopicSpec(partitions=4))
         members: list[Consumer] = [bus.consumer("g", ["shared_"], None) for _ in range(2)]
         self.settle(*members)
+        producer = bus.producer()
         for partition in range(4):
-            fill(bus, "shared_a", 3, partition=partition)
+            fill(bus, "shared_a", 3, partition=partition, producer=producer)
         taken = self.share(members, 12)
         owned = [{record.partition for record in records} for records in taken]
         assert not owned[0] & owned[1]
@@ -238,8 +246,9 @@ class BusContract:
             bus.create_topic(name, TopicSpec())
         members = [bus.consumer("g", ["left_", "right_"], None) for _ in range(3)]
         self.settle(*members)
+        producer = bus.producer()
         for name in names:
-            fill(bus, name, 1)
+            fill(bus, name, 1, producer=producer)
         taken = [{r.topic for r in records} for records in self.share(members, len(names))]
         assert set().union(*taken) == set(names)
         for topics in taken:
@@ -310,10 +319,11 @@ class BusContract:
             bus.create_topic(f"found_{task}", TopicSpec())
         members = [bus.consumer("g", ["raw_", "found_"], None) for _ in range(2)]
         self.settle(*members)
+        producer = bus.producer()
         for task in "abcd":
-            fill(bus, f"found_{task}", 1)
+            fill(bus, f"found_{task}", 1, producer=producer)
             for partition in range(3):
-                fill(bus, f"raw_{task}", 1, partition=partition)
+                fill(bus, f"raw_{task}", 1, partition=partition, producer=producer)
         taken = self.share(members, 16)
         for records in taken:
             raw = {r.topic for r in records if r.topic.startswith("raw_")}
@@ -325,9 +335,10 @@ class BusContract:
         bus.create_topic("found_a", TopicSpec(partitions=4))
         members = [bus.consumer("g", ["raw_", "found_"], None) for _ in range(2)]
         self.settle(*members)
+        producer = bus.producer()
         for partition in range(4):
-            fill(bus, "raw_a", 1, partition=partition)
-            fill(bus, "found_a", 1, partition=partition)
+            fill(bus, "raw_a", 1, partition=partition, producer=producer)
+            fill(bus, "found_a", 1, partition=partition, producer=producer)
         taken = self.share(members, 8)
         for records in taken:
             parts = [

@@ -54,7 +54,7 @@ class Report:
         return (
             f"seed {self.seed}: {self.killed.total()} kills ({kinds}); faults: {faults}; "
             f"{self.uncommitted} between a segment and its commit\n"
-            f"{self.rounds} rounds, all results equal to the undisturbed ones, all frames in = out, "
+            f"{self.rounds} rounds, every result the undisturbed one, all frames in = out, "
             f"{self.seconds:.0f} s"
         )
 
@@ -83,7 +83,7 @@ def chaos(broker: Broker, folder: Path, videos: dict[str, Video], kills: int, se
         havoc.wreak(faults)
         rounds.finish(_LAST_ROUND_SECONDS)
         havoc.note("the last round is over")
-        installation.await_ready()
+        installation.await_ready(*installation.services)
         installation.stop()
         bus.close()
     report.killed, report.diary, report.uncommitted = havoc.killed, havoc.diary, havoc.uncommitted

@@ -23,6 +23,7 @@ _CLOSINGS = (
 )
 _CLOSING_SECONDS = 30.0
 _GROUP = next(each.group for each in graph("pose_first").nodes if each.stage == "annotation")
+_ASLEEP = 0.15
 _LOOK = 0.0005  # seconds between looks for a file
 
 
@@ -64,6 +65,9 @@ class Havoc:
     def wreak(self, faults: Iterable[Fault]) -> None:
         """One after the other."""
         for fault in faults:
+            if fault.chance > _ASLEEP:  # the others strike some that have not started yet
+                working = [each for kind in fault.kinds for each in self._installation.of(kind)]
+                self._installation.await_ready(*working)
             time.sleep(fault.pause)
             self._rounds.check()
             self._installation.check()

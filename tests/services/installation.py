@@ -138,9 +138,9 @@ class Installation:
         service.kill()
 
     def await_ready(self, *services: Service) -> None:
-        """Return once these are ready, or all."""
+        """Return once these are ready."""
         deadline = time.monotonic() + _READY_SECONDS
-        waiting = list(services or self.services)
+        waiting = list(services)
         while waiting := [each for each in waiting if not each.ready()]:
             self.check()
             assert time.monotonic() < deadline, "\n".join(each.last_words() for each in waiting)
@@ -162,7 +162,7 @@ class Installation:
     def __enter__(self) -> Self:
         for kind in KINDS:
             self.start(kind)
-        self.await_ready()
+        self.await_ready(*self.services)
         return self
 
     def __exit__(

@@ -33,6 +33,7 @@ from contanos.bus.kafka.faults import Endurance
 from contanos.bus.kafka.mark import Mark
 from contanos.bus.kafka.member import Member
 from contanos.bus.kafka.names import Names
+from contanos.bus.kafka.offsets import Offsets
 from contanos.bus.kafka.producer import KafkaProducer
 from contanos.bus.kafka.progress import Progress
 from contanos.bus.kafka.reads import Reads
@@ -67,6 +68,7 @@ class KafkaBus:
         journal = self._configs.journal
         self._endurance = Endurance(self._settings.endurance, lambda: journal.count("retries"))
         self._cluster = Cluster(self._configs, self._names, self._endurance)
+        self._offsets = Offsets(self._configs, self._names, self._endurance)
         self._reads = Reads(self._configs, self._endurance)
         self._tables = Tables(
             self._configs, self._names, self._cluster, self._reads, self._endurance
@@ -148,7 +150,7 @@ class KafkaBus:
     def positions(self, group: str) -> dict[TopicPartition, Position]:
         return {
             source: Position(offset, mark.note)
-            for source, (offset, mark) in self._cluster.committed(group).items()
+            for source, (offset, mark) in self._offsets.of(group, self._read_by(group)).items()
             if (entry := self._catalogue.live(source.topic)) and mark.of(entry.incarnation)
         }
 
@@ -198,6 +200,7 @@ class KafkaBus:
                 self._opened[1].close()
             self._tables.close()
             self._reads.close()
+            self._offsets.close()
 
     @property
     def _catalogue(self) -> Catalogue:
@@ -212,7 +215,7 @@ class KafkaBus:
         with self._lock:
             if not self._opened:
                 catalogue = Catalogue(self._tables.open(CATALOGUE))
-                self._opened = catalogue, Progress(self._cluster.committed, catalogue)
+                self._opened = catalogue, Progress(self._offsets.of, catalogue)
             return self._opened
 
     def _require_open(self) -> None:
@@ -223,10 +226,21 @@ class KafkaBus:
         self._catalogue.find(source)
         return self._reads.bounds(self._names.topic(source.topic), source.partition)
 
+    def _read_by(self, group: str) -> list[TopicPartition]:
+        """Every partition that a group may have read."""
+        entries = {
+            name: entry.spec
+            for name, entry in self._catalogue.all().items()
+            if entry.phase == "there" and group in (entry.spec.readers or (group,))
+        }
+        return [
+            TopicPartition(name, i) for name in entries for i in range(entries[name].partitions)
+        ]
+
     def _commit_of(self, group: str, source: TopicPartition) -> tuple[int, Mark]:
         """Where a group is in this incarnation of the topic, and what it said."""
         entry = self._catalogue.live(source.topic) or self._catalogue.latest(source.topic)
-        found = self._cluster.committed(group, [source]).get(source) if entry else None
+        found = self._offsets.of(group, [source]).get(source) if entry else None
         if not entry or not found or not found[1].of(entry.incarnation):
             return 0, Mark()
         return found

@@ -1,11 +1,10 @@
 """What is asked of the brokers beside reading and writing records."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
@@ -17,15 +16,12 @@ from contanos.bus import contract
 from contanos.bus.kafka.catalogue import CATALOGUE
 from contanos.bus.kafka.config import Configs
 from contanos.bus.kafka.faults import NO_TOPIC, Endurance, described, error_of
-from contanos.bus.kafka.mark import Mark, parse_mark
 from contanos.bus.kafka.names import Names
 from contanos.errors import BusError
 
 _SECONDS = 10.0  # for one request
 _READY_SECONDS = 2.0
 _GONE_SECONDS = 30.0
-
-Committed = dict[contract.TopicPartition, tuple[int, Mark]]
 
 
 class Cluster:
@@ -67,35 +63,6 @@ class Cluster:
             lambda: self._client.list_topics(topic=topic, timeout=_SECONDS).topics[topic],
         )
         return listed.error is None or listed.error.code() not in NO_TOPIC
-
-    def committed(
-        self, group: str, sources: Iterable[contract.TopicPartition] | None = None
-    ) -> Committed:
-        """What a group has committed in each of `sources`; None for all that it ever read.
-
-        Nothing is said of those where it never did.
-        """
-        wanted = [
-            TopicPartition(self._names.topic(each.topic), each.partition) for each in sources or ()
-        ]
-        request = ConsumerGroupTopicPartitions(
-            self._names.group(group), None if sources is None else wanted
-        )
-        answer = self._ask(
-            f"ask how far {group} has come",
-            lambda: self._client.list_consumer_group_offsets(
-                [request], request_timeout=_SECONDS, require_stable=False
-            ),
-            allowed={KafkaError.GROUP_ID_NOT_FOUND},
-        )
-        return {
-            contract.TopicPartition(self._names.local(each.topic), each.partition): (
-                each.offset,
-                parse_mark(each.metadata),
-            )
-            for each in (answer.topic_partitions if answer else ())
-            if each.offset >= 0
-        }
 
     def trim(self, source: contract.TopicPartition, offset: int) -> None:
         """Let go of the records before `offset`, some time.

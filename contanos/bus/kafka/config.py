@@ -51,7 +51,9 @@ class Configs:
             "enable.idempotence": True,
             "acks": "all",
             "linger.ms": 2,  # `flush` does not wait for it
-            "compression.type": "none",  # values.py compresses what is worth it
+            # Frames are compressed already. Messages are a tenth of them: lz4 saves a fifth of that
+            # for 60 us of a core each, zstd a half for 160 us.
+            "compression.type": "none",
             "delivery.timeout.ms": int(DELIVERY_SECONDS * 1000),
             "queue.buffering.max.kbytes": 64 << 10,
             "topic.metadata.propagation.max.ms": 3000,

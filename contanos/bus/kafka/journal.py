@@ -2,12 +2,15 @@
 
 import logging
 import threading
+import time
 from collections import Counter
 
 import structlog
 from confluent_kafka import KafkaError
 
 log = structlog.get_logger(__name__)
+
+_QUIET = 10.0  # seconds between two warnings
 
 
 class Journal:
@@ -24,6 +27,7 @@ class Journal:
         self.cause = ""
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._quiet_until = 0.0
 
     def count(self, what: str, amount: int = 1) -> None:
         """Add to one of the totals that `counts` gives."""
@@ -38,8 +42,12 @@ class Journal:
             return {name: float(self._counts[name]) for name in names}
 
     def log(self, level: int, text: str, *args: object) -> None:
-        """One line, at one of `logging`'s levels."""
-        say = log.warning if level >= logging.ERROR else log.debug
+        """One line, at one of `logging`'s levels.
+
+        While a broker is away each client complains many times a second: one warning in a while
+        tells as much, and the others are there for who debugs.
+        """
+        say = log.warning if level >= logging.ERROR and self._due() else log.debug
         say("kafka client", text=text % args)
 
     def error(self, error: KafkaError) -> None:
@@ -47,3 +55,10 @@ class Journal:
         self.cause = error.str()
         self.count("errors")
         log.debug("kafka client", error=error.name(), cause=self.cause)
+
+    def _due(self) -> bool:
+        with self._lock:
+            due = time.monotonic() >= self._quiet_until
+            if due:
+                self._quiet_until = time.monotonic() + _QUIET
+            return due

@@ -13,7 +13,7 @@ import structlog
 
 from contanos.bus.contract import TopicPartition
 from contanos.bus.kafka.catalogue import Catalogue
-from contanos.bus.kafka.cluster import Committed
+from contanos.bus.kafka.offsets import Committed
 from contanos.errors import BusError
 
 log = structlog.get_logger(__name__)
