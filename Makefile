@@ -32,7 +32,7 @@ kafka-stop: ## stop it
 	@if test -d out/kafka -a -x $(BIN)/python; then $(BIN)/python -m contanos.testing.kafka stop; fi
 
 test: setup ## every test
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 KILLS ?= 100
 

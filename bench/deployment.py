@@ -85,13 +85,17 @@ class Deployment:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """No process of ours runs meanwhile: what else is measured has the machine for itself."""
-        for process in self._watched.values():
+        """No service runs meanwhile: what else is measured has the machine for itself.
+
+        The broker goes on, idle: clients whose broker was stopped for longer than its session would
+        not be those that we measure.
+        """
+        for process in self._started.values():
             process.send_signal(signal.SIGSTOP)
         try:
             yield
         finally:
-            for process in self._watched.values():
+            for process in self._started.values():
                 process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
@@ -108,7 +112,9 @@ class Deployment:
                 process.stdin.close()
         self._started.clear()
 
-    def _begin(self, name: str, port: int, environment: Mapping[str, str]) -> "_Process":
+    def _begin(
+        self, name: str, port: int, environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         service = name.partition("-")[0]
         command = [sys.executable, "-m", "video_analysis.services", service, "--port", str(port)]
         with (self._folder / f"{name}.log").open("wb") as said:
@@ -122,9 +128,6 @@ class Deployment:
 
     def _said(self, name: str) -> str:
         return (self._folder / f"{name}.log").read_text(errors="replace")[-2000:]
-
-
-_Process = subprocess.Popen[bytes]
 
 
 @contextmanager

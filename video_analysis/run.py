@@ -148,7 +148,7 @@ class Run:
             progress = progress_of(positions_of(self._bus, graph), graph, task)
             done = min(progress[sink].done for sink in graph.sinks)
             watch(Running(done, total, time.perf_counter() - started))
-            if ended(progress, graph.sinks) or self._tasks.failure(task.task_id):
+            if ended(progress, progress) or self._tasks.failure(task.task_id):
                 return progress
             self._tasks.wait(_LOOK_UP)
 

@@ -105,6 +105,8 @@ class BusContract:
         assert bus.committed("never seen", source).offset == 0
         assert bus.positions("g") == {source: Position(2)}
         assert bus.positions("never seen") == {}
+        assert bus.positions("g") == {source: Position(2)}
+        assert bus.positions("never seen") == {}
         assert bus.end_offset(source) == 2
 
     def test_new_topics_are_found_by_their_prefix(self, bus: Bus, topic: str) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from contanos.bus import Position, TopicPartition
 from contanos.bus.memory import MemoryBus
 from contanos.disk import replacing
 from contanos.errors import OutputError
 from contanos.messages import EndOfStream, FrameResult
 from contanos.stage.batch_runner import BatchRunner
 from contanos.stage.contract import Task
+from contanos.stage.mark import from_note
 from contanos.stage.progress import ended, positions_of, progress_of
 from contanos.stage.runner import Runner
 from contanos.stage.task_runner import TaskRunner
@@ -120,3 +122,35 @@ def test_partial_files_of_the_dead_are_removed(tmp_path: Path) -> None:
     with Workspace(tmp_path, tmp_path / "input.mp4"):
         pass
     assert not list(tmp_path.iterdir())
+
+
+class TellsLate(MemoryBus):
+    """What the first stage has committed is heard of a second after all outputs have ended."""
+
+    ended = 0.0
+
+    def positions(self, group: str) -> dict[TopicPartition, Position]:
+        if group.startswith("yolox") and not self._late():
+            return {}
+        return super().positions(group)
+
+    def _late(self) -> bool:
+        outputs = [super().positions(f"{each}-pose_first") for each in ("annotation", "results")]
+        notes = [each.note for found in outputs for each in found.values()]
+        if not self.ended and sum(from_note(note).end is not None for note in notes) == 2:
+            self.ended = time.monotonic()
+        return 0 < self.ended < time.monotonic() - 1.0
+
+
+def test_the_proof_waits_for_every_stage(
+    demo_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.pipeline.test_reconciler.MemoryBus", TellsLate)
+    house = House()
+    try:
+        house.order("a", demo_video, tmp_path / "out")
+        house.reconcile()
+        assert house.outcome("a").cause is None
+        assert read_summary(tmp_path / "out").complete
+    finally:
+        house.close()

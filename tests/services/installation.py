@@ -114,7 +114,6 @@ class Installation:
             "kafka_session_seconds": SESSION_SECONDS,
             "workers": 1,
             "grace_seconds": 2,
-            "outcome_seconds": 0,
         }
         given |= settings
         self._settings = {f"CONTANOS_{key.upper()}": str(value) for key, value in given.items()}

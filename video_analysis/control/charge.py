@@ -123,8 +123,9 @@ class Charge:
         return read_task(msgspec.json.encode(job))
 
     def _is_over(self, task: Task, progress: Progress) -> bool:
+        """Every stage, not only the last: what one sent is seen before it has committed that."""
         reported = self._books.ingests.get(task.task_id) is not None
-        return reported and ended(progress, graph_of(task).sinks)
+        return reported and ended(progress, progress)
 
     def _complete(self, task: Task, progress: Progress) -> None:
         job, report = job_of(task), self._books.ingests.get(task.task_id)

@@ -16,6 +16,8 @@ import threading
 import weakref
 from collections.abc import Iterable
 
+from confluent_kafka import KafkaException
+
 from contanos.bus.contract import (
     Position,
     Prefixes,
@@ -29,7 +31,7 @@ from contanos.bus.kafka.catalogue import CATALOGUE, Catalogue
 from contanos.bus.kafka.cluster import Cluster
 from contanos.bus.kafka.config import LATEST, RECORDS, Configs
 from contanos.bus.kafka.consumer import KafkaConsumer
-from contanos.bus.kafka.faults import Endurance
+from contanos.bus.kafka.faults import Endurance, described, error_of
 from contanos.bus.kafka.mark import Mark
 from contanos.bus.kafka.member import Member
 from contanos.bus.kafka.names import Names
@@ -42,7 +44,7 @@ from contanos.bus.kafka.states import States
 from contanos.bus.kafka.table import KafkaTable
 from contanos.bus.kafka.tables import Tables
 from contanos.bus.kafka.values import received
-from contanos.errors import BusError, TopicExists
+from contanos.errors import BusError, SettingError, TopicExists
 
 
 class KafkaBus:
@@ -54,6 +56,9 @@ class KafkaBus:
         address: host:port of one or more brokers, with commas.
         namespace: starts every name on the brokers; callers never see it.
         settings: see there.
+
+    Raises:
+        SettingError: the client library cannot use one of the settings.
     """
 
     commit_interval = 0.1
@@ -67,7 +72,10 @@ class KafkaBus:
         self._configs = Configs(address, self._settings)
         journal = self._configs.journal
         self._endurance = Endurance(self._settings.endurance, lambda: journal.count("retries"))
-        self._cluster = Cluster(self._configs, self._names, self._endurance)
+        try:
+            self._cluster = Cluster(self._configs, self._names, self._endurance)
+        except KafkaException as e:
+            raise SettingError(described("set up the Kafka bus", error_of(e))) from e
         self._offsets = Offsets(self._configs, self._names, self._endurance)
         self._reads = Reads(self._configs, self._endurance)
         self._tables = Tables(
@@ -201,6 +209,7 @@ class KafkaBus:
             self._tables.close()
             self._reads.close()
             self._offsets.close()
+            self._cluster.close()
 
     @property
     def _catalogue(self) -> Catalogue:

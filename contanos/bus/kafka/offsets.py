@@ -17,7 +17,7 @@ from contanos.bus.kafka.mark import Mark, parse_mark
 from contanos.bus.kafka.names import Names
 from contanos.errors import BusError
 
-_SECONDS = 10.0  # for one question
+_SECONDS = 3.0  # for one question; closing waits for it
 
 Committed = dict[TopicPartition, tuple[int, Mark]]
 

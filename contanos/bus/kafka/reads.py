@@ -10,7 +10,7 @@ from contanos.bus.kafka.faults import NO_TOPIC, Endurance, described, error_of, 
 from contanos.bus.kafka.values import Received
 from contanos.errors import BusError, UnknownTopic
 
-_SECONDS = 10.0  # for one request
+_SECONDS = 3.0  # for one request; closing waits for it
 _KNOWN_SECONDS = 5.0  # that brokers and clients may take to hear of a new topic
 
 

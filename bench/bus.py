@@ -1,0 +1,274 @@
+"""What Kafka costs: the same video on `memory://` and through services, in turn.
+
+    python -m bench.bus [VIDEO] [--runs 3] [--max-frames N] [--codec source]
+
+The broker and the services are real processes of this machine, kept running over all runs. Time is
+from the order to the outcome, on `memory://` from the summary: starting Python and loading models
+counts on neither side, and a short task goes before each run on both. While `memory://` runs, the
+services are frozen; the idle broker is not. A task's topics are gone before the next one begins.
+
+CPU is that of the services' processes and the broker while their last task ran, beside what
+`bench.floor` says the networks, decoding and encoding cost alone; every process that reads frames
+decodes them. Hops: see `bench.hops`; at the pace of a camera, on services that idle and on services
+that are busy with the video.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import hops, overhead
+from bench.deployment import Deployment, Usage, deployed
+from bench.one_run import WARM_UP
+from contanos.bus import open_bus
+from contanos.errors import BusError
+from contanos.messages import FrameResult, encode
+from contanos.models.fetch import fetch
+from contanos.video.codec import FrameCodec
+from contanos.video.record import to_record
+from video_analysis.control.books import Books
+from video_analysis.models import manifest
+from video_analysis.remote import RemoteRun
+from video_analysis.results.reader import open_results
+from video_analysis.results.summary import Summary
+from video_analysis.run import Running
+from video_analysis.settings import Options, Settings
+
+LIMIT = 1.25
+RATE = 30.0  # frames a second of a camera
+_SLOWEST = 5.0  # records a second, however many frames each holds
+_RECORDS = 300  # timed, of messages; of frames, a third
+_SWEPT = 60.0  # seconds until a task's topics must be gone
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One run.
+
+    Attributes:
+        seconds: from the order to the outcome.
+        first: until a frame was out, to a third of a second.
+        frames: how many.
+        people: posed, a frame.
+        usage: of each process.
+    """
+
+    seconds: float
+    first: float
+    frames: int
+    people: float
+    usage: Usage
+
+
+def main() -> int:
+    """Print the tables; the exit status is 1 where Kafka takes more time than it may."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("video", nargs="?", default="demo", help="file or sample name")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--max-frames", type=int, default=100_000)
+    parser.add_argument("--codec", type=FrameCodec.parse, default="source", help="or jpeg:Q")
+    given = parser.parse_args()
+    named = given.video in manifest().assets
+    video = fetch(manifest()[given.video]) if named else Path(given.video)
+    environment = {"CONTANOS_FRAME_CODEC": str(given.codec), "CONTANOS_GRACE_SECONDS": "0"}
+    with deployed(environment=environment) as services, tempfile.TemporaryDirectory() as folder:
+        bench = Bench(video, given.max_frames, given.codec, services, Path(folder), environment)
+        alone, remote = bench.in_turn(given.runs)
+        print_times(video, str(given.codec), alone, remote)
+        bench.print_overhead(alone, remote)
+        bench.print_hops()
+    return int(_ratio(alone, remote) > LIMIT)
+
+
+class Bench:
+    """One video on one deployment.
+
+    Args:
+        video: the file.
+        frames: of it, at most.
+        codec: how frames travel.
+        services: where they run.
+        folder: for outputs.
+        environment: of what runs, besides our own.
+    """
+
+    def __init__(
+        self,
+        video: Path,
+        frames: int,
+        codec: FrameCodec,
+        services: Deployment,
+        folder: Path,
+        environment: dict[str, str],
+    ) -> None:
+        self._video = video
+        self._frames = frames
+        self._codec = codec
+        self._services = services
+        self._folder = folder
+        self._environment = environment
+
+    def in_turn(self, runs: int) -> tuple[list[Finished], list[Finished]]:
+        """Runs on `memory://` and through the services."""
+        alone, remote = [], []
+        for _ in range(runs):
+            with self._services.frozen():
+                alone.append(self._alone())
+            self._remote(min(WARM_UP, self._frames))
+            remote.append(self._remote(self._frames))
+        return alone, remote
+
+    def print_overhead(self, alone: Sequence[Finished], remote: Sequence[Finished]) -> None:
+        """CPU a frame."""
+        last = remote[-1]
+        spent = {name: 1000 * cpu / last.frames for name, cpu in last.usage.cpu.items()}
+        with self._services.frozen():
+            parts = overhead.floor(self._video, last.frames, last.people, self._codec)
+        one = statistics.median(1000 * run.usage.cpu["run"] / run.frames for run in alone)
+        overhead.print_table(spent, parts, self._services.memory(), one)
+
+    def print_hops(self) -> None:
+        """Latency of one hop, of messages and of frames."""
+        self._remote(min(WARM_UP, self._frames))
+        results = list(open_results(self._folder))
+        with self._codec.open(self._video) as source:
+            frames = hops.groups(source, self._codec, most=30)
+        print("\n| one hop | bytes | idle p50 ms | p99 | busy p50 ms | p99 |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        pace = max(_SLOWEST, RATE * len(frames) / sum(map(len, frames)))
+        self._print_hop("a result", results, RATE, _RECORDS)
+        self._print_hop(f"frames, {self._codec}", frames, pace, _RECORDS // 3)
+
+    def _print_hop(self, name: str, values: Sequence[object], rate: float, count: int) -> None:
+        idle = hops.milliseconds(self._services.url, values, rate, count)
+        with self._busy():
+            busy = hops.milliseconds(self._services.url, values, rate, count)
+        size = statistics.mean(map(_size, values))
+        print(f"| {name} | {size:.0f} | {hops.percentiles(idle)} | {hops.percentiles(busy)} |")
+
+    def _alone(self) -> Finished:
+        command = [sys.executable, "-m", "bench.one_run", str(self._video), str(self._frames)]
+        answer = subprocess.run(
+            command,
+            check=True,
+            capture_output=True,
+            text=True,
+            env=os.environ | self._environment,
+        )
+        told = json.loads(answer.stdout.splitlines()[-1])
+        usage = Usage({"run": told["cpu"]}, told["seconds"])
+        return Finished(told["seconds"], 0.0, told["frames"], told["people"], usage)
+
+    def _remote(self, frames: int) -> Finished:
+        run = self._order(frames)
+        first: list[float] = []
+
+        def watch(now: Running) -> None:
+            if now.frames and not first:
+                first.append(time.perf_counter() - started)
+
+        before, started = self._services.usage(), time.perf_counter()
+        summary = run.work(watch)
+        seconds = time.perf_counter() - started
+        usage = self._services.usage().since(before)
+        self._await_sweep()
+        return _finished(summary, seconds, first[0] if first else seconds, usage)
+
+    def _order(self, frames: int) -> RemoteRun:
+        settings = Settings(bus=self._services.url)
+        return RemoteRun(self._video, self._folder, Options(max_frames=frames), settings)
+
+    def _await_sweep(self) -> None:
+        """Wait until nothing of any task is on the bus, so that no run bears another's end."""
+        bus = open_bus(self._services.url, Settings().kafka)
+        try:
+            orders = Books.on(bus).orders
+            deadline = time.monotonic() + _SWEPT
+            while orders.all():
+                if time.monotonic() > deadline:
+                    raise BusError("a finished task's topics were not removed")
+                time.sleep(0.2)
+        finally:
+            bus.close()
+
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        """The services work on the video, again and again."""
+        over = threading.Event()
+
+        def work() -> None:
+            while not over.is_set():
+                with tempfile.TemporaryDirectory() as folder:
+                    self._until(over, Path(folder))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            time.sleep(3)  # until the first frames are through
+            yield
+        finally:
+            over.set()
+            thread.join()
+            self._await_sweep()
+
+    def _until(self, over: threading.Event, folder: Path) -> None:
+        settings = Settings(bus=self._services.url)
+        run = RemoteRun(self._video, folder, Options(max_frames=self._frames), settings)
+        run.work(lambda _: run.cancel() if over.is_set() else None)
+
+
+def print_times(
+    video: Path, codec: str, alone: Sequence[Finished], remote: Sequence[Finished]
+) -> None:
+    """Each run and the ratio of medians."""
+    print(f"\n{video.name}: {remote[0].frames} frames, frame_codec {codec}")
+    print("\n| seconds | memory:// | Kafka | ratio | Kafka's first frame out after |")
+    print("| --- | --- | --- | --- | --- |")
+    for number, (a, b) in enumerate(zip(alone, remote, strict=True), 1):
+        print(
+            f"| run {number} | {a.seconds:.2f} | {b.seconds:.2f} | {_over(b, a)} | {b.first:.1f} |"
+        )
+    ratio = _ratio(alone, remote)
+    print(
+        f"| median | {_median(alone):.2f} | {_median(remote):.2f} | {ratio:.3f} | "
+        f"{statistics.median(each.first for each in remote):.1f} |"
+    )
+    print(f"\nat most {LIMIT:.2f} is wanted")
+
+
+def _over(one: Finished, other: Finished) -> str:
+    return f"{one.seconds / other.seconds:.3f}"
+
+
+def _median(runs: Sequence[Finished]) -> float:
+    return statistics.median(run.seconds for run in runs)
+
+
+def _ratio(alone: Sequence[Finished], remote: Sequence[Finished]) -> float:
+    return _median(remote) / _median(alone)
+
+
+def _finished(summary: Summary, seconds: float, first: float, usage: Usage) -> Finished:
+    frames = summary.proof.published
+    return Finished(seconds, first, frames, summary.people.posed / frames, usage)
+
+
+def _size(value: object) -> int:
+    if isinstance(value, FrameResult):
+        return len(encode(value))
+    payload, headers = to_record(value)  # type: ignore[arg-type]
+    return len(payload) + sum(len(name) + len(text) for name, text in headers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
