@@ -12,7 +12,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from contanos.bus import Bus, TopicSpec, open_bus
+from contanos.bus import Bus, Position, TopicPartition, TopicSpec, open_bus
 from contanos.bus.topics import topic_name, topic_prefix
 from contanos.errors import BusError
 from contanos.video.codec import FrameCodec
@@ -49,6 +49,36 @@ def milliseconds(url: str, values: Sequence[object], rate: float, count: int) ->
         finally:
             near.delete_topic(topic)
     return [1000 * (arrived[key] - sent[key]) for key in range(WARM_UP, WARM_UP + count)]
+
+
+def commits(url: str, value: object, count: int) -> list[float]:
+    """Milliseconds that a stage stands still for `count` commits: send, flush, commit.
+
+    Raises:
+        BusError: the group did not get its partition.
+    """
+    source = TopicPartition(topic_name(STAGE, "1"), 0)
+    with _bus(url) as bus:
+        bus.create_topic(source.topic, TopicSpec())
+        try:
+            consumer, producer = (
+                bus.consumer("commits", [topic_prefix(STAGE)], None),
+                bus.producer(),
+            )
+            producer.send(source.topic, 0, value)
+            if not consumer.poll(1, _ARRIVES):
+                raise BusError("the first record did not arrive")
+            times = []
+            for number in range(WARM_UP + count):
+                started = time.perf_counter()
+                producer.send(source.topic, number, value)
+                producer.flush()
+                consumer.commit({source: Position(number)})
+                times.append(1000 * (time.perf_counter() - started))
+            consumer.close()
+        finally:
+            bus.delete_topic(source.topic)
+    return times[WARM_UP:]
 
 
 def percentiles(times: Sequence[float]) -> str:

@@ -35,28 +35,34 @@ def needed(process: str, parts: Parts) -> float:
     }.get(process, 0.0)
 
 
-def print_table(spent: Parts, parts: Parts, memory: Parts, alone: float) -> None:
+def print_table(spent: Parts, parts: Parts, memory: Parts, idle: Parts, alone: float) -> None:
     """The table of the services' processes, and the line of one process on `memory://`.
 
     Args:
         spent: CPU milliseconds a frame of each process.
         parts: what `floor` gave.
         memory: resident memory of each process, in MB.
+        idle: CPU milliseconds a second of each process without work.
         alone: CPU milliseconds a frame of the one process.
     """
-    print("\n| CPU, ms a frame | all | networks, decoding, encoding | the rest | MB |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        "\n| CPU, ms a frame | all | networks, decoding, encoding | the rest | idle, ms a second | MB |"
+    )
+    print("| --- " * 6 + "|")
     for name, cpu in spent.items():
-        print(_line(name, cpu, needed(name, parts), f"{memory[name]:.0f}"))
+        print(_line(name, cpu, needed(name, parts), idle[name], memory[name]))
     total = sum(needed(name, parts) for name in spent)
-    print(_line("all of them", sum(spent.values()), total, f"{sum(memory.values()):.0f}"))
+    print(
+        _line("all of them", sum(spent.values()), total, sum(idle.values()), sum(memory.values()))
+    )
     once = sum(parts[each] for each in ("detector", "pose", "decode", "encode"))
-    print(_line("one process on memory://", alone, once, ""))
+    print(_line("one process on memory://", alone, once))
     print("\n  floor: " + ", ".join(f"{name} {cpu:.1f}" for name, cpu in parts.items()))
 
 
-def _line(name: str, cpu: float, need: float, memory: str) -> str:
-    return f"| {name} | {cpu:.1f} | {need:.1f} | {cpu - need:.1f} | {memory} |"
+def _line(name: str, cpu: float, need: float, *more: float) -> str:
+    cells = " | ".join(f"{each:.0f}" for each in more) if more else " | "
+    return f"| {name} | {cpu:.1f} | {need:.1f} | {cpu - need:.1f} | {cells} |"
 
 
 def _reading(video: Path, codec: FrameCodec, frames: int) -> float:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from bench.sizing import paper
 from bench.sizing.inputs import ASSUMED, MEASURED
-from bench.sizing.paper import Scenario
+from bench.sizing.paper import Codec, Device, Scenario
 from bench.sizing.simulation import Outcome, Stage, simulate
 
 _WARM_UP = 0.3  # share of the simulated time
 _FEWER = 0.2
+_KINDS: tuple[tuple[Codec, Device], ...] = (("source", "cpu"), ("source", "gpu"), ("jpeg", "gpu"))
 _CLIP = 60.0  # seconds of a short video, where many come one after the other
 
 
@@ -24,9 +25,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     scenarios = [
-        Scenario(streams, codec, device)
-        for streams in given.streams
-        for codec, device in (("source", "cpu"), ("source", "gpu"), ("jpeg", "gpu"))
+        Scenario(streams, codec, device) for streams in given.streams for codec, device in _KINDS
     ]
     print_inputs()
     print_workers(scenarios)
@@ -47,7 +46,7 @@ def print_inputs() -> None:
 
 def print_workers(scenarios: Sequence[Scenario]) -> None:
     """Processes, cores, cards and memory."""
-    names = [stage.name for stage in paper.stages(scenarios[0])][:-1]
+    names = ["backend", *(stage.name for stage in paper.stages(scenarios[0])[1:-1])]
     print(f"\n| streams | frames as | on | {' | '.join(names)} | busy cores | GPUs | memory GB |")
     print("| --- " * (6 + len(names)) + "|")
     for each in scenarios:
@@ -109,7 +108,7 @@ def _cells(scenario: Scenario, outcome: Outcome) -> str:
 
 
 def _count(stages: Sequence[Stage]) -> int:
-    return sum(stage.workers for stage in stages)
+    return sum(stage.workers for stage in stages if stage.name != "results")  # in the backend
 
 
 def _named(scenario: Scenario) -> str:

@@ -68,7 +68,11 @@ def stages(scenario: Scenario) -> list[Stage]:
         _stage("bytetrack", [_bytetrack()], 1),
         _stage("results", [_serial("", measured("message"))], 1),
     ]
-    return [replace(each, workers=workers(each, scenario.streams)) for each in found]
+    counted = {each.name: workers(each, scenario.streams) for each in found}
+    counted["ingest"] = counted["results"] = max(
+        counted["ingest"], counted["results"]
+    )  # one process
+    return [replace(each, workers=counted[each.name]) for each in found]
 
 
 def workers(stage: Stage, streams: int) -> int:
@@ -85,7 +89,29 @@ def lanes_a_worker(stage: Stage) -> int:
 def lane_load(station: Station, lanes: int) -> float:
     """The share of a station's servers that one lane keeps busy."""
     people = assumed("people")
-    return (station.frame + station.unit * people) * FPS / lanes / station.servers
+    units = people * padding(people, station.batch) if station.unit else 0.0
+    return (station.frame + station.unit * units) * FPS / lanes / station.servers
+
+
+def padding(units: float, batch: int) -> float:
+    """How much more a batch costs than what is in it, on average.
+
+    A batch takes whole frames until it is full, with a number of units each that is a Poisson
+    variable, and pays for as many full batches as that takes.
+    """
+    chances = [_poisson(units, k) for k in range(int(units + 10 * math.sqrt(units)) + 10)]
+    after = {0: 1.0}  # units in an unfinished batch, and how often that happens in one
+    filled = paid = 0.0
+    for held in range(batch):
+        often = after.pop(held, 0.0) / (1 - chances[0])
+        for more, chance in enumerate(chances[1:], 1):
+            now = held + more
+            if now < batch:
+                after[now] = after.get(now, 0.0) + often * chance
+            else:
+                filled += often * chance * now
+                paid += often * chance * math.ceil(now / batch) * batch
+    return paid / filled if filled else 1.0
 
 
 def fewer(found: Sequence[Stage], share: float) -> list[Stage]:
@@ -277,6 +303,10 @@ def _reader(scenario: Scenario) -> Station:
 def _bytetrack() -> Station:
     spent = measured("track") + measured("message") + measured("commit") / SNAPSHOT_FRAMES
     return _serial("", spent)
+
+
+def _poisson(mean: float, k: int) -> float:
+    return math.exp(k * math.log(mean) - mean - math.lgamma(k + 1))
 
 
 def _serial(name: str, milliseconds: float) -> Station:

@@ -17,6 +17,7 @@ from itertools import count
 from statistics import fmean
 
 _JITTER = 16  # shape of the gamma distribution of times: a quarter of the mean is usual deviation
+_SLACK, _GROWTH = 0.3, 0.02  # seconds, and seconds a second, that a stream may lag more than before
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,9 +325,9 @@ class _Simulation:
         )
 
     def _is_behind(self, stream: int) -> bool:
-        """Dropped a frame while measured, or has more than 2 % more of them waiting than before."""
+        """Dropped a frame while measured, or has more of them waiting than chance explains."""
         lag = self._admitted[stream] - self._done[stream]
-        slack = 4 + 0.02 * self._load.fps * (self._end - self._start)
+        slack = self._load.fps * (_SLACK + _GROWTH * (self._end - self._start))
         return self._dropped[stream] > self._dropped_before[stream] or (
             lag - self._lag[stream] > slack
         )

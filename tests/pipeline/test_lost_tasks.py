@@ -32,10 +32,12 @@ from contanos.testing.stages import (
 )
 from tests.pipeline.test_reconciler import House, wait_until
 from video_analysis.results.summary import read_summary
+from video_analysis.settings import Settings
 from video_analysis.workspace import FolderBusy, Workspace
 
 NODES = {node.stage: node for node in TEST_GRAPH.nodes}
 FRAMES = 40
+PATIENT = Settings(workers=2, stall_seconds=60.0)
 SECOND = next(name for name in "abcdefgh" if zlib.crc32(name.encode()) % 2)
 """A task that passes to the second member of a group as soon as there is one."""
 
@@ -90,7 +92,7 @@ def test_what_fails_after_it_was_lost_does_not_fail_the_task() -> None:
 def test_a_reconciler_waits_for_the_one_before_it_to_let_go(
     demo_video: Path, tmp_path: Path
 ) -> None:
-    house, folder = House(), tmp_path / "out"
+    house, folder = House(settings=PATIENT), tmp_path / "out"
     try:
         with Workspace(folder, demo_video) as held:
             held.keep = True
@@ -135,7 +137,9 @@ class TellsLate(MemoryBus):
         return super().positions(group)
 
     def _late(self) -> bool:
-        outputs = [super().positions(f"{each}-pose_first") for each in ("annotation", "results")]
+        outputs = [
+            MemoryBus.positions(self, f"{each}-pose_first") for each in ("annotation", "results")
+        ]
         notes = [each.note for found in outputs for each in found.values()]
         if not self.ended and sum(from_note(note).end is not None for note in notes) == 2:
             self.ended = time.monotonic()
@@ -146,7 +150,7 @@ def test_the_proof_waits_for_every_stage(
     demo_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.pipeline.test_reconciler.MemoryBus", TellsLate)
-    house = House()
+    house = House(settings=PATIENT)
     try:
         house.order("a", demo_video, tmp_path / "out")
         house.reconcile()

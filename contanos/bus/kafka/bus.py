@@ -114,7 +114,6 @@ class KafkaBus:
             if known.spec.states:
                 self._cluster.delete(self._names.states(name))
             self._catalogue.remove(name)
-            self._progress.forget(name)
 
     def topics(self) -> list[str]:
         return self._catalogue.names()

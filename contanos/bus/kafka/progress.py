@@ -44,15 +44,11 @@ class Progress:
         """A commit is known of."""
         with self._changed:
             known = self._known.get((group, source))
+            if not known:
+                self._prune()
             if not known or known[0] != incarnation or known[1] < offset:
                 self._known[group, source] = incarnation, offset
                 self._changed.notify_all()
-
-    def forget(self, topic: str) -> None:
-        """A topic is gone."""
-        with self._changed:
-            for key in [each for each in self._known if each[1].topic == topic]:
-                del self._known[key]
 
     def lowest(self, groups: Iterable[str], source: TopicPartition) -> int:
         """How far the slowest of `groups` has come, as far as is known."""
@@ -94,6 +90,11 @@ class Progress:
         incarnation, offset = self._known.get((group, source), ("", 0))
         entry = self._catalogue.live(source.topic)
         return offset if entry and entry.incarnation == incarnation else 0
+
+    def _prune(self) -> None:
+        """Forget topics that are gone, whoever deleted them."""
+        for key in [each for each in self._known if not self._catalogue.live(each[1].topic)]:
+            del self._known[key]
 
     def _start(self) -> None:
         if not self._thread:
