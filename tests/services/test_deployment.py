@@ -67,7 +67,7 @@ def test_containers_are_limited_and_come_back(name: str) -> None:
     assert container["restart"] == ("on-failure:3" if name in ONE_SHOT else "unless-stopped")
 
 
-@pytest.mark.parametrize("name", CONTAINERS.keys() - ONE_SHOT)
+@pytest.mark.parametrize("name", sorted(CONTAINERS.keys() - ONE_SHOT))
 def test_containers_have_a_health_check(name: str) -> None:
     check = CONTAINERS[name]["healthcheck"]
     assert check["test"][0] in {"CMD", "CMD-SHELL"} and check["retries"] and check["timeout"]
