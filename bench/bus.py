@@ -26,18 +26,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import hops, overhead
-from bench.deployment import Deployment, Usage, deployed
+from bench.deployment import BROKER, Deployment, Usage, deployed
 from bench.one_run import WARM_UP
 from contanos.bus import open_bus
 from contanos.errors import BusError
 from contanos.messages import FrameResult, encode
 from contanos.models.fetch import fetch
+from contanos.service.logs import log_to_stderr
 from contanos.video.codec import FrameCodec
 from contanos.video.record import to_record
 from video_analysis.control.books import Books
@@ -82,6 +83,7 @@ def main() -> int:
     parser.add_argument("--max-frames", type=int, default=100_000)
     parser.add_argument("--codec", type=FrameCodec.parse, default="source", help="or jpeg:Q")
     given = parser.parse_args()
+    log_to_stderr("warning")
     named = given.video in manifest().assets
     video = fetch(manifest()[given.video]) if named else Path(given.video)
     environment = {"CONTANOS_FRAME_CODEC": str(given.codec), "CONTANOS_GRACE_SECONDS": "0"}
@@ -149,26 +151,36 @@ class Bench:
         results = list(open_results(self._folder))
         with self._codec.open(self._video) as source:
             frames = hops.groups(source, self._codec, most=30)
-        print("\n| one hop | bytes | idle p50 ms | p99 | busy p50 ms | p99 |")
-        print("| --- | --- | --- | --- | --- | --- |")
+        print("\n| one hop | bytes | idle p50 ms | p99 | busy p50 ms | p99 | broker's CPU ms |")
+        print("| --- " * 7 + "|")
         pace = max(_SLOWEST, RATE * len(frames) / sum(map(len, frames)))
         self._print_hop("a result", results, RATE, _RECORDS)
         self._print_commit(results[0])
         self._print_hop(f"frames, {self._codec}", frames, pace, _RECORDS // 3)
 
     def _print_hop(self, name: str, values: Sequence[object], rate: float, count: int) -> None:
-        idle = hops.milliseconds(self._services.url, values, rate, count)
-        with self._busy():
-            busy = hops.milliseconds(self._services.url, values, rate, count)
-        size = statistics.mean(map(_size, values))
-        print(f"| {name} | {size:.0f} | {hops.percentiles(idle)} | {hops.percentiles(busy)} |")
+        def measure() -> list[float]:
+            return hops.milliseconds(self._services.url, values, rate, count)
+
+        self._print_way(name, statistics.mean(map(_size, values)), measure)
 
     def _print_commit(self, value: FrameResult) -> None:
-        idle = hops.commits(self._services.url, value, _RECORDS)
+        def measure() -> list[float]:
+            return hops.commits(self._services.url, value, _RECORDS)
+
+        self._print_way("a result, flushed and committed", _size(value), measure)
+
+    def _print_way(self, name: str, size: float, measure: Callable[[], list[float]]) -> None:
+        """One line: on services that idle, and on busy ones; the broker's CPU while they idle."""
+        resting = self._idle()[BROKER]
+        before = self._services.usage()
+        idle = measure()
+        usage = self._services.usage().since(before)
+        broker = (1000 * usage.cpu[BROKER] - resting * usage.seconds) / (len(idle) + hops.WARM_UP)
         with self._busy():
-            busy = hops.commits(self._services.url, value, _RECORDS)
-        cells = f"{hops.percentiles(idle)} | {hops.percentiles(busy)}"
-        print(f"| a result, flushed and committed | {_size(value)} | {cells} |")
+            busy = measure()
+        cells = f"{hops.percentiles(idle)} | {hops.percentiles(busy)} | {broker:.2f}"
+        print(f"| {name} | {size:.0f} | {cells} |")
 
     def _alone(self) -> Finished:
         command = [sys.executable, "-m", "bench.one_run", str(self._video), str(self._frames)]

@@ -45,9 +45,7 @@ def print_table(spent: Parts, parts: Parts, memory: Parts, idle: Parts, alone: f
         idle: CPU milliseconds a second of each process without work.
         alone: CPU milliseconds a frame of the one process.
     """
-    print(
-        "\n| CPU, ms a frame | all | networks, decoding, encoding | the rest | idle, ms a second | MB |"
-    )
+    print("\n| CPU, ms a frame | all | networks, decoding, encoding | the rest | idle, ms/s | MB |")
     print("| --- " * 6 + "|")
     for name, cpu in spent.items():
         print(_line(name, cpu, needed(name, parts), idle[name], memory[name]))

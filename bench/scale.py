@@ -29,6 +29,7 @@ from contanos.bus.topics import RAW_FRAMES, topic_name
 from contanos.errors import BusError
 from contanos.messages import EndOfStream, FrameResult
 from contanos.models.fetch import fetch
+from contanos.service.logs import log_to_stderr
 from contanos.stage.contract import Task
 from contanos.stage.tasks import Tasks
 from contanos.video.codec import FrameCodec
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=4, help="of the load with several")
     parser.add_argument("--codec", type=FrameCodec.parse, default="jpeg:85", help="or source")
     given = parser.parse_args()
+    log_to_stderr("warning")
     named = given.video in manifest().assets
     video = fetch(manifest()[given.video]) if named else Path(given.video)
     print("| workers | one task | cores | frames a core second | several tasks | cores | … |")

@@ -84,6 +84,7 @@ class RemoteRun:
             OutputError: an output could not be written.
         """
         with self._cleanup:
+            self._books.outcomes.remove(self.task_id)  # of an earlier task of that name
             self._books.orders.put(self.task_id, self._order)
             outcome = self._wait(watch)
             if outcome.reason == "failed":

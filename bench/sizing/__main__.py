@@ -1,6 +1,6 @@
 """Sizes of clusters for 1080p cameras, on paper and simulated.
 
-python -m bench.sizing [--streams 10 100 1000] [--seconds 12] [--seed 1]
+python -m bench.sizing [--streams 10 100 1000] [--seconds 8] [--seed 1]
 """
 
 import argparse
@@ -21,7 +21,7 @@ def main() -> None:
     """Print every table that `docs/sizing.md` quotes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--streams", type=int, nargs="+", default=(10, 100, 1000))
-    parser.add_argument("--seconds", type=float, default=12.0, help="to simulate")
+    parser.add_argument("--seconds", type=float, default=8.0, help="to simulate")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     scenarios = [

@@ -33,6 +33,17 @@ class TestMemoryBus(BusContract):
         consumers[1].commit(at(3, "kept_a"))
         assert len(bus.logs[source].records) == 1
 
+    def test_who_is_no_reader_may_be_left_behind(self, bus: MemoryBus) -> None:
+        bus.create_topic("kept_a", TopicSpec(readers=("one",)))
+        reader, other = (bus.consumer(name, ["kept_"], None) for name in ("one", "two"))
+        fill(bus, "kept_a", 2)
+        self.settle(other)
+        self.take(reader, 2)
+        reader.commit(at(2, "kept_a"))
+        assert other.poll(10, 0.1) == []
+        fill(bus, "kept_a", 1)
+        assert [each.offset for each in other.poll(10, 1.0)] == [2]
+
 
 def test_closing_ends_every_wait() -> None:
     bus = open_bus("memory://")

@@ -22,7 +22,7 @@ from video_analysis.results.summary import read_summary
 from video_analysis.settings import Options, Settings
 
 FRAMES = 24
-SETTINGS = Settings(workers=2, grace_seconds=0.5, outcome_seconds=2.0, stall_seconds=3.0)
+SETTINGS = Settings(workers=2, grace_seconds=0.5, outcome_seconds=2.0)
 
 
 class House:
@@ -87,8 +87,8 @@ def wait_until(true: Callable[[], bool], seconds: float) -> None:
 def house() -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
-    def make(stages: set[str] | None = None) -> House:
-        houses.append(House(stages))
+    def make(stages: set[str] | None = None, settings: Settings = SETTINGS) -> House:
+        houses.append(House(stages, settings))
         return houses[-1]
 
     yield make
@@ -144,7 +144,8 @@ def test_what_cannot_be_read_fails_with_its_cause(
 def test_a_stage_that_is_not_there_is_named(
     house: Callable[..., House], demo_video: Path, tmp_path: Path
 ) -> None:
-    running = house({"yolox", "bytetrack", "annotation", "results"})
+    impatient = SETTINGS.model_copy(update={"stall_seconds": 3.0})
+    running = house({"yolox", "bytetrack", "annotation", "results"}, impatient)
     running.reconcile()
     running.order("a", demo_video, tmp_path / "out")
     outcome = running.outcome("a")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from contanos.bus import open_bus
 from contanos.models.fetch import fetch
+from contanos.service.logs import log_to_stderr
 from contanos.testing.kafka import Broker
 from tests.services.faults import schedule
 from tests.services.havoc import Havoc
@@ -99,6 +100,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="decides what happens")
     parser.add_argument("--folder", type=Path, help="for logs and results; kept")
     given = parser.parse_args()
+    log_to_stderr("error")
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as made:
         folder = given.folder or Path(made)
         videos = {

@@ -16,11 +16,8 @@ from tests.services.rounds import Rounds
 from video_analysis.pipeline import graph
 from video_analysis.workspace import VIDEO, WORK
 
-_CLOSINGS = (
-    f"{WORK}/segments/segment-*.nut",  # whole, and its offsets not committed yet
-    f"{WORK}/segments/.segment-*.partial",
-    f".{VIDEO}*.partial",
-)
+_SEGMENT = f"{WORK}/segments/segment-*.nut"  # whole, and its offsets not committed yet
+_CLOSINGS = (_SEGMENT, f".{VIDEO}*.partial", _SEGMENT, f"{WORK}/segments/.segment-*.partial")
 _CLOSING_SECONDS = 30.0
 _GROUP = next(each.group for each in graph("pose_first").nodes if each.stage == "annotation")
 _ASLEEP = 0.15

@@ -170,5 +170,8 @@ class Installation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error:
+            print(f"{error}", f"all logs: {self.folder}", sep="\n")
+            print(*(each.last_words() for each in self.services), sep="\n", flush=True)
         for each in list(self.services):
             self.kill(each)

@@ -12,6 +12,8 @@ from contanos.video.source import VideoSource
 def assert_same_data(one: Path, other: Path) -> None:
     tables = [pq.read_table(folder / "results.parquet") for folder in (one, other)]
     assert tables[0].equals(tables[1], check_metadata=True)
+    said = [pq.read_metadata(folder / "results.parquet").metadata for folder in (one, other)]
+    assert said[0] == said[1]
 
 
 def assert_same_pictures(one: Path, other: Path) -> None:

@@ -73,7 +73,7 @@ class Charge:
             return lambda: self._fail(failure)
         if task is None or self._feed is None:
             return self._begin
-        if not self._feed.is_alive() and self._published(task) is None:
+        if not self._feed.is_alive() and not self._feed.finished:
             return self.release  # it broke off; the next look begins anew
         progress = progress_of(positions, graph_of(task), task)
         if self._is_over(task, progress):

@@ -29,6 +29,9 @@ class Feed(threading.Thread):
         source: its open video, which is closed by whoever opened it.
         reports: where it is noted what was done.
         settings: of the installation.
+
+    Attributes:
+        finished: it sent the end of the stream, or was told to leave.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Feed(threading.Thread):
         self._reports = reports
         self._settings = settings
         self._leave = threading.Event()
+        self.finished = False
 
     def leave(self) -> None:
         """Stop soon, without an end, for another one to go on. Safe from any thread."""
@@ -58,6 +62,7 @@ class Feed(threading.Thread):
         task_id = self._task.task_id
         try:
             self._ingest().run()
+            self.finished = True
         except (TopicFull, UnknownTopic) as e:
             if self._tasks.get(task_id) and not self._tasks.cancelled(task_id):
                 self._tasks.fail(task_id, STAGE, e)

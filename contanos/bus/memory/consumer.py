@@ -98,8 +98,10 @@ class MemoryConsumer:
         return taken
 
     def _read(self, source: TopicPartition, count: int) -> list[Record]:
-        records = self._reading[source].read(self._positions[source], count)
-        self._positions[source] += len(records)
+        log = self._reading[source]
+        position = max(self._positions[source], log.first)  # who is no reader may be left behind
+        records = log.read(position, count)
+        self._positions[source] = position + len(records)
         return records
 
     def _require_owned(self, positions: Mapping[TopicPartition, Position]) -> None:
