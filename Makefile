@@ -31,8 +31,12 @@ kafka: $(READY) ## a real Apache Kafka in the background, its files in out/kafka
 kafka-stop: ## stop it
 	@if test -d out/kafka -a -x $(BIN)/python; then $(BIN)/python -m contanos.testing.kafka stop; fi
 
+# One after another: each of these has a broker, and processes, of its own.
+KAFKA_TESTS := tests/contract tests/services
+
 test: setup ## every test
-	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile $(KAFKA_TESTS:%=--ignore %)
+	@$(BIN)/python -m pytest -q $(KAFKA_TESTS)
 
 KILLS ?= 100
 

@@ -18,7 +18,8 @@ def log_to_stderr(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up for each line: whoever replaces standard error means the lines to come.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
 
 
