@@ -88,8 +88,12 @@ class Collect(TaskStage):
     def __init__(self, seen: list[FrameResult], ends: list[EndOfStream]) -> None:
         self._seen = seen
         self._ends = ends
+        self._begun = False
 
     def process(self, item: Item) -> FrameResult:
+        if not self._begun:  # what an earlier one saw after the last commit comes again
+            del self._seen[item.result.frame_id :]
+            self._begun = True
         self._seen.append(item.result)
         return item.result
 
