@@ -17,7 +17,7 @@ from itertools import count
 from statistics import fmean
 
 _JITTER = 16  # shape of the gamma distribution of times: a quarter of the mean is usual deviation
-_SLACK, _GROWTH = 0.3, 0.02  # seconds, and seconds a second, that a stream may lag more than before
+_SLACK, _GROWTH = 0.5, 0.02  # seconds, and seconds a second, that a stream may lag more than before
 
 
 @dataclass(frozen=True, slots=True)
