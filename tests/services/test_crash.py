@@ -11,6 +11,8 @@ from tests.services.faults import schedule
 from tests.services.installation import KINDS
 from tests.services.rounds import Video
 
+pytestmark = pytest.mark.long
+
 KILLS = 20
 SEED = int(os.environ.get("CHAOS_SEED", "3"))
 

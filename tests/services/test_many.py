@@ -21,6 +21,8 @@ from video_analysis.results.summary import read_summary
 from video_analysis.run import Run
 from video_analysis.settings import Options, Settings
 
+pytestmark = pytest.mark.long
+
 USERS, TASKS_OF_A_USER = 10, 5
 FRAMES = 10
 GRACE = 3.0

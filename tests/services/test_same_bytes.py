@@ -51,7 +51,10 @@ def reference(demo_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Ref
     return make
 
 
-@pytest.fixture(params=[1, 2, 4], ids=lambda count: f"{count}-workers")
+@pytest.fixture(
+    params=[1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 4))],
+    ids=lambda count: f"{count}-workers",
+)
 def bus(request: pytest.FixtureRequest, broker: Broker, kit: Kit) -> Iterator[str]:
     """A bus with so many members in every stage's group."""
     url = fresh_namespace(broker.url)
