@@ -83,7 +83,9 @@ def main() -> None:
     log_to_stderr("warning")
     named = given.video in manifest().assets
     video = fetch(manifest()[given.video]) if named else Path(given.video)
-    print("| workers | one task | cores | frames a core second | several tasks | cores | … |")
+    print(
+        "| workers | one task, fps | cores | fps a core | several tasks, fps | cores | fps a core |"
+    )
     print("| --- " * 7 + "|")
     for workers in given.workers:
         with _workers(workers) as deployment, _Feeder(deployment, video, given.codec) as feeder:
