@@ -92,7 +92,9 @@ class RemoteRun:
                 ours = outcome.kind not in USERS_FAULTS
                 cause = outcome.cause or "no cause was given"
                 raise TaskFailed(cause) if ours else type(failure.error())(cause)
-            return read_summary(Path(self._order.folder))
+            summary = read_summary(Path(self._order.folder))
+            watch(Running(summary.proof.tracked, summary.proof.read, summary.wall_seconds))
+            return summary
 
     def _wait(self, watch: Watch) -> Outcome:
         while (outcome := self._books.outcomes.get(self.task_id)) is None:

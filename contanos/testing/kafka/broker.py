@@ -32,12 +32,17 @@ class Broker:
         folder: of all its files: records, settings, logs. Made if need be.
         port: to listen on; 0 for one that is free now.
         outlives: whether it goes on when the process that started it has ended.
+        settings: lines that are added to `server.properties`; `$port` and `$controller_port` stand
+            for its ports.
     """
 
-    def __init__(self, folder: Path, port: int = 0, *, outlives: bool = False) -> None:
+    def __init__(
+        self, folder: Path, port: int = 0, *, outlives: bool = False, settings: str = ""
+    ) -> None:
         self.folder = folder.resolve()
         self.port = port or free_ports(1)[0]
         self._outlives = outlives
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
 
@@ -68,7 +73,9 @@ class Broker:
             raise BusError(f"the broker in {self.folder} was started already; stop it first")
         if not is_free(self.port):
             raise BusError(f"port {self.port} is taken: end what listens there, or name another")
-        process = self._process = launch(self.folder, self.port, *free_ports(1))
+        process = self._process = launch(
+            self.folder, self.port, *free_ports(1), self._settings
+        )
         try:
             if not self._outlives:
                 self._guard = Guard(process.pid)

@@ -19,7 +19,9 @@ _HERE = Path(__file__).parent
 _FORMATTED = Path("data", "meta.properties")
 
 
-def launch(folder: Path, port: int, controller_port: int) -> subprocess.Popen[bytes]:
+def launch(
+    folder: Path, port: int, controller_port: int, settings: str = ""
+) -> subprocess.Popen[bytes]:
     """A broker on its way up; it answers once it has read what is in its folder.
 
     It is in a session of its own, so Ctrl-C in a terminal does not reach it: who started it decides
@@ -29,7 +31,7 @@ def launch(folder: Path, port: int, controller_port: int) -> subprocess.Popen[by
         MachineError: Java is missing or too old, or Kafka could not be fetched.
         BusError: the folder could not be formatted.
     """
-    _configure(folder, port, controller_port)
+    _configure(folder, settings, port=port, controller_port=controller_port)
     if not (folder / _FORMATTED).exists():
         _format(folder)
     with (folder / _JAVA_LOG).open("ab") as said:
@@ -58,17 +60,18 @@ def _lines(log: Path) -> list[str]:
     return log.read_text(errors="replace").splitlines() if log.exists() else []
 
 
-def _configure(folder: Path, port: int, controller_port: int) -> None:
+def _configure(folder: Path, more: str, **ports: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    settings = Template((_HERE / "server.properties").read_text("utf-8"))
-    text = settings.substitute(port=port, controller_port=controller_port)
+    settings = Template((_HERE / "server.properties").read_text("utf-8") + more)
+    text = settings.substitute(ports)
     (folder / "server.properties").write_text(text, "utf-8")
     (folder / "log4j2.properties").write_bytes((_HERE / "log4j2.properties").read_bytes())
 
 
 def _format(folder: Path) -> None:
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    options = ["format", "--cluster-id", cluster, "--config", "server.properties"]
+    # With "=", since an id may begin with a dash.
+    options = ["format", f"--cluster-id={cluster}", "--config", "server.properties"]
     done = subprocess.run(
         [*_java(folder), "kafka.tools.StorageTool", *options],
         cwd=folder,
