@@ -141,7 +141,8 @@ class Consumer(Protocol):
         """Record, durably, where each partition is read on; offset, note and state together.
 
         Raises:
-            NotAssigned: this consumer no longer owns one of them; none was committed.
+            NotAssigned: this consumer no longer owns one of them; none was committed. What it had
+                read beyond the last commit comes again: to it, where they turn out to be its own.
             SettingError: a state on a topic that was made without `states`.
         """
 

@@ -28,7 +28,7 @@ from contanos.bus import (
     open_bus,
 )
 from contanos.bus.kafka import KafkaBus, KafkaSettings
-from contanos.errors import BusError, MessageError, SettingError, UnknownTopic
+from contanos.errors import BusError, MessageError, NotAssigned, SettingError, UnknownTopic
 from contanos.messages import EndOfStream
 from contanos.testing.kafka import Broker
 from contanos.video.frame import Frame
@@ -323,6 +323,36 @@ def test_a_frozen_member_that_returns_cannot_commit(
     assert answers == ["refused\n", "refused\n"]
     assert bus.committed("g", _NUMBERS_A) == Position(2, "heir")
     assert bus.load_state("g", _NUMBERS_A) == b"heir"
+
+
+def test_what_a_refused_member_had_read_comes_again(
+    bus: Bus, numbers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a rebalance that waits long for a dead member, and leaves everything as it was."""
+    told: list[str] = []
+
+    class Told:
+        def assigned(self, partitions: Iterable[TopicPartition]) -> None:
+            told.append("assigned")
+
+        def revoked(self, partitions: Iterable[TopicPartition]) -> None:
+            told.append("revoked")
+
+    def refuse(*_: object) -> None:
+        raise NotAssigned("the group's generation is another one")
+
+    consumer = bus.consumer("g", ["numbers_"], Told())
+    fill(bus, numbers, 4)
+    assert [each.offset for each in take(consumer, 2)] == [0, 1]
+    consumer.commit({_NUMBERS_A: Position(1, "one")})
+    with monkeypatch.context() as patched:
+        patched.setattr(kafka.consumer, "commit", refuse)
+        with pytest.raises(NotAssigned):
+            consumer.commit({_NUMBERS_A: Position(2, "two")})
+    assert [each.offset for each in take(consumer, 3)] == [1, 2, 3]
+    assert told == ["assigned", "revoked", "assigned"]
+    consumer.commit({_NUMBERS_A: Position(4, "four")})
+    assert bus.committed("g", _NUMBERS_A) == Position(4, "four")
 
 
 @pytest.fixture(scope="module")

@@ -85,12 +85,14 @@ class KafkaConsumer:
         if not positions:
             return
         with self._using:
-            entries = self._owned(positions)
             try:
+                entries = self._owned(positions)
                 self._commit(positions, entries)
-            except BaseException:
+            except BaseException as e:
                 for source in positions:
                     self._states.doubt(source)
+                if isinstance(e, NotAssigned):
+                    self._member.doubt(positions)
                 raise
         for source, position in positions.items():
             self._note(self._group, source, entries[source].incarnation, position.offset)

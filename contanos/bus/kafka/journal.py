@@ -20,7 +20,7 @@ class Journal:
     reaches the caller as an error. So its warnings are for whoever looks for a cause.
 
     Attributes:
-        cause: the last error, in its words; empty where there was none.
+        cause: the last error that says why, in its words; empty where there was none.
     """
 
     def __init__(self) -> None:
@@ -52,9 +52,10 @@ class Journal:
 
     def error(self, error: KafkaError) -> None:
         """An error that belongs to no call, as a lost connection."""
-        self.cause = error.str()
+        if error.code() != KafkaError._ALL_BROKERS_DOWN or not self.cause:  # it says not why
+            self.cause = error.str()
         self.count("errors")
-        log.debug("kafka client", error=error.name(), cause=self.cause)
+        log.debug("kafka client", error=error.name(), cause=error.str())
 
     def _due(self) -> bool:
         with self._lock:

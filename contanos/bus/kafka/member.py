@@ -21,6 +21,7 @@ from contanos.bus.kafka.faults import described, error_of, passing
 from contanos.bus.kafka.mark import Mark, parse_mark
 from contanos.bus.kafka.names import Names
 from contanos.bus.kafka.states import States
+from contanos.bus.topics import task_of
 from contanos.errors import BusError
 
 log = structlog.get_logger(__name__)
@@ -62,6 +63,7 @@ class Member:
         self._not_before = 0.0
         self._member_id = ""
         self._paused = False
+        self._doubted: set[str] = set()
         self.client = Consumer(configs.member(names.group(group)))
         self.client.subscribe(
             [names.pattern(prefixes[-1])],
@@ -77,6 +79,8 @@ class Member:
 
     def align(self) -> None:
         """Give up what is not ours, or was deleted; take up what is new."""
+        if self._doubted:
+            self._give_up_doubted()
         if self._version == self._catalogue.version or time.monotonic() < self._not_before:
             return
         version = self._catalogue.version
@@ -91,6 +95,14 @@ class Member:
             self._not_before = time.monotonic() + _AGAIN
         else:
             self._version = version
+
+    def doubt(self, sources: Iterable[TopicPartition]) -> None:
+        """A commit of these was refused, so they are given up with all of their tasks'.
+
+        Those that are ours nevertheless, as where a rebalance took long, are taken up again at what
+        is committed: whoever was refused has dropped what it had read beyond.
+        """
+        self._doubted |= {task_of(each.topic) for each in sources}
 
     def pause(self, full: bool) -> None:
         """Stop fetching while too much is held, and go on afterwards."""
@@ -122,6 +134,15 @@ class Member:
         if leading != self._leading:
             self.client.list_topics(timeout=_SECONDS)
             self._leading = leading
+
+    def _give_up_doubted(self) -> None:
+        doubted, self._doubted = self._doubted, set()
+        try:
+            self._release([each for each in self.assignment.held if task_of(each.topic) in doubted])
+        except KafkaException as e:
+            raise BusError(described("give up partitions", error_of(e))) from e
+        self._version = -1
+        self._not_before = time.monotonic() + _AGAIN  # the client may be about to tell of the loss
 
     def _release(self, sources: list[TopicPartition]) -> bool:
         """Whether there was anything to release."""

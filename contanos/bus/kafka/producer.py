@@ -48,7 +48,7 @@ class KafkaProducer:
         self._room = Room(catalogue, progress, cluster, self._end, patience)
         self._pending: Counter[Sent] = Counter()
         self._refused: dict[str, KafkaError] = {}
-        self._gone: set[str] = set()
+        self._gone: dict[Sent, KafkaError | None] = {}
         # At once: a client takes half a second until the brokers have given it a number.
         self._client: Producer | None = Producer(configs.producer())
 
@@ -70,13 +70,17 @@ class KafkaProducer:
         """
         self._drain()
         refused, gone = self._refused, self._gone
-        self._refused, self._gone = {}, set()
+        self._refused, self._gone = {}, {}
+        for sent, error in gone.items():
+            if error and not self._is_gone(sent, self._catalogue.latest(sent[0].topic)):
+                refused.setdefault(sent[0].topic, error)  # a broker that came back knew too little
         if refused:
             topic, error = next(iter(refused.items()))
             self._renew(error)
             raise BusError(described(f"send to {topic}", error))
         if gone:
-            raise UnknownTopic(f"no topic {', '.join(sorted(gone))}: deleted while it was sent to")
+            names = ", ".join(sorted({sent[0].topic for sent in gone}))
+            raise UnknownTopic(f"no topic {names}: deleted while it was sent to")
 
     def close(self) -> None:
         """What is not acknowledged by now is dropped."""
@@ -112,11 +116,10 @@ class KafkaProducer:
         if sent not in self._pending:
             return  # given up: its topic was gone
         self._settle(sent)
-        topic = sent[0].topic
-        if error and (error.code() in NO_TOPIC or self._is_gone(sent)):
-            self._gone.add(topic)
+        if error and (error.code() in NO_TOPIC or self._is_gone(sent, self._now(sent))):
+            self._gone[sent] = error
         elif error:
-            self._refused.setdefault(topic, error)
+            self._refused.setdefault(sent[0].topic, error)
 
     def _settle(self, sent: Sent) -> None:
         self._pending[sent] -= 1
@@ -127,15 +130,19 @@ class KafkaProducer:
         deadline = time.monotonic() + DELIVERY_SECONDS + 10
         while self._pending and self._client:
             self._client.flush(_SLICE)
-            for sent in [each for each in self._pending if self._is_gone(each)]:
-                self._gone.add(sent[0].topic)
+            for sent in [each for each in self._pending if self._is_gone(each, self._now(each))]:
+                self._gone[sent] = None
                 del self._pending[sent]
             if time.monotonic() > deadline:
                 raise BusError("records sent were not acknowledged: do the brokers run?")
 
-    def _is_gone(self, sent: Sent) -> bool:
-        entry = self._catalogue.live(sent[0].topic)
-        return not entry or entry.incarnation != sent[1]
+    def _now(self, sent: Sent) -> Entry | None:
+        return self._catalogue.live(sent[0].topic)
+
+    @staticmethod
+    def _is_gone(sent: Sent, entry: Entry | None) -> bool:
+        """Whether what was sent to is no longer what `entry` says."""
+        return not entry or entry.phase != "there" or entry.incarnation != sent[1]
 
     def _end(self, source: TopicPartition) -> int:
         """The offset after the last record that was sent to `source`, acknowledged or not.

@@ -73,9 +73,7 @@ class Broker:
             raise BusError(f"the broker in {self.folder} was started already; stop it first")
         if not is_free(self.port):
             raise BusError(f"port {self.port} is taken: end what listens there, or name another")
-        process = self._process = launch(
-            self.folder, self.port, *free_ports(1), self._settings
-        )
+        process = self._process = launch(self.folder, self.port, free_ports(1)[0], self._settings)
         try:
             if not self._outlives:
                 self._guard = Guard(process.pid)
