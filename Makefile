@@ -56,11 +56,12 @@ bench: setup ## accuracy, tracking and speed beside their peers; needs ../shared
 	@$(BIN)/python -m bench.tracking
 	@$(BIN)/python -m bench.speed
 
-LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet
+LOCK := uv pip compile pyproject.toml --universal --generate-hashes --no-header --no-annotate --quiet \
+	--extra openvino --extra postgresql --extra s3 --extra dev
 
 lock: ## resolve the locks anew (needs uv)
-	@$(LOCK) --upgrade --extra openvino --extra dev --output-file requirements.lock
-	@$(LOCK) --upgrade --extra openvino --extra dev --extra bench --constraint requirements.lock \
+	@$(LOCK) --upgrade --output-file requirements.lock
+	@$(LOCK) --upgrade --extra bench --constraint requirements.lock \
 		--output-file requirements-bench.lock
 
 clean: kafka-stop ## remove what make made, except the cache of models

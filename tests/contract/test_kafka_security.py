@@ -20,7 +20,7 @@ from contanos.testing.kafka import Broker
 from contanos.testing.kafka.ports import free_ports
 from tests.contract.bus_contract import fill
 
-STORE_PASSWORD = "of-the-key-store"  # noqa: S105
+STORE_PASSWORD = "of-the-key-store"
 PLAIN, SCRAM = ("alice", "alices-secret"), ("bob", "bobs-secret")
 
 # The plain listener stays, for the broker itself and for making users.
@@ -114,7 +114,7 @@ def test_who_names_itself_sends_and_reads_over_tls(
 
 
 def test_a_wrong_password_is_said(safe: Safe) -> None:
-    bus = open_bus(safe.url, replace(safe.settings, password="guessed"))  # noqa: S106
+    bus = open_bus(safe.url, replace(safe.settings, password="guessed"))
     with pytest.raises(BusError, match=r"(?i)authentication"):
         bus.ready()
     bus.close()

@@ -1,0 +1,1 @@
+"""The control plane: many users, their uploads and tasks, over HTTP."""

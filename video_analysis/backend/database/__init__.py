@@ -1,0 +1,1 @@
+"""The database, which holds the truth about users, uploads and tasks."""

@@ -1,0 +1,1 @@
+"""Alembic wants this file; `migrate.py` does what it would."""

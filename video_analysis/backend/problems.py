@@ -1,0 +1,89 @@
+"""Refusals, as problem details (RFC 9457): what happened and what to do."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from contanos.errors import BusError, InputError
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """Why a request was not done."""
+
+    title: str = Field(description="The sort of problem.", examples=["Not Found"])
+    status: int = Field(description="The HTTP status.", examples=[404])
+    detail: str = Field(
+        description="What happened and what to do.", examples=["no task 7f3c9a is yours"]
+    )
+    request_id: str | None = Field(
+        None, description="Tell it to whoever runs the server.", examples=["5b1f0c7e9a2d4e68"]
+    )
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route's documentation says about them."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {each: {"description": _title(each), "content": content} for each in statuses}
+
+
+def refused(status: int, detail: str, **headers: str) -> HTTPException:
+    """To be raised in a route."""
+    return HTTPException(status, detail, {key.replace("_", "-"): headers[key] for key in headers})
+
+
+def explain(app: FastAPI) -> None:
+    """Have `app` answer every error as a problem."""
+    app.add_exception_handler(StarletteHTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(InputError, _input)
+    app.add_exception_handler(BusError, _bus)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StarletteHTTPException)
+    return problem(request, error.status_code, str(error.detail), dict(error.headers or {}))
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    wrong = [f"{_where(each['loc'])}: {each['msg']}" for each in error.errors()]
+    return problem(request, 422, "; ".join(wrong))
+
+
+async def _input(request: Request, error: Exception) -> JSONResponse:
+    return problem(request, 422, str(error))
+
+
+async def _bus(request: Request, error: Exception) -> JSONResponse:
+    return problem(request, 503, f"{error}; try again later", {"Retry-After": "5"})
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """The log has the cause; it is nothing that a client should see."""
+    return problem(request, 500, "something went wrong here; the server's log says what")
+
+
+def problem(
+    request: Request, status: int, detail: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
+    """The answer to a request that was not done."""
+    request_id = getattr(request.state, "request_id", None)
+    body = Problem(title=_title(status), status=status, detail=detail, request_id=request_id)
+    return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
+
+
+def _title(status: int) -> str:
+    return HTTPStatus(status).phrase
+
+
+def _where(location: tuple[Any, ...]) -> str:
+    """`body.name`, without what a client did not send."""
+    return ".".join(str(each) for each in location)

@@ -1,0 +1,32 @@
+"""What the routes of one application share."""
+
+from dataclasses import dataclass
+
+from video_analysis.backend.accounts.tokens import Tokens
+from video_analysis.backend.database.engine import Database
+from video_analysis.backend.settings import BackendSettings
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Made once, at the start.
+
+    Attributes:
+        settings: of the control plane.
+        database: open while the application runs.
+        tokens: makes and reads access tokens.
+    """
+
+    settings: BackendSettings
+    database: Database
+    tokens: Tokens
+
+    @classmethod
+    def of(cls, settings: BackendSettings) -> "State":
+        """What these settings lead to.
+
+        Raises:
+            SettingError: a setting cannot be used.
+        """
+        tokens = Tokens(settings.signing_key(), settings.access_seconds)
+        return cls(settings, Database(settings.database), tokens)
