@@ -106,6 +106,6 @@ def _config(site: Site) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="none",
+        ws="websockets-sansio",
         timeout_graceful_shutdown=_GRACE,
     )

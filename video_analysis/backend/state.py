@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from video_analysis.backend.accounts.tokens import Tokens
 from video_analysis.backend.database.engine import Database
 from video_analysis.backend.settings import BackendSettings
+from video_analysis.backend.storage.contract import Storage
+from video_analysis.backend.storage.folder import FolderStorage
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,11 +16,13 @@ class State:
     Attributes:
         settings: of the control plane.
         database: open while the application runs.
+        storage: of uploads and results.
         tokens: makes and reads access tokens.
     """
 
     settings: BackendSettings
     database: Database
+    storage: Storage
     tokens: Tokens
 
     @classmethod
@@ -29,4 +33,5 @@ class State:
             SettingError: a setting cannot be used.
         """
         tokens = Tokens(settings.signing_key(), settings.access_seconds)
-        return cls(settings, Database(settings.database), tokens)
+        storage = FolderStorage(settings.data_dir / "files")
+        return cls(settings, Database(settings.database), storage, tokens)

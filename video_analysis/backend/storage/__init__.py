@@ -1,0 +1,1 @@
+"""Where uploads and results are kept: a folder by default, an object store by URL."""

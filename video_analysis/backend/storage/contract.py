@@ -1,0 +1,73 @@
+"""What a storage does.
+
+Names are ours alone, never a client's: `uploads/<upload_id>` and `results/<task_id>/<file>`, made
+by the functions here from checked ids.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Protocol
+
+from contanos.bus.topics import checked_task_id
+
+CHUNK = 1 << 20
+"""Bytes that are read at once."""
+
+
+class Storage(Protocol):
+    """Keeps files whole or not at all. Safe from any task of one event loop."""
+
+    async def keep(self, name: str, path: Path) -> int:
+        """Take a local file in, as `name`; the file is gone afterwards.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            OutputError: it could not be kept; the file is still there.
+        """
+
+    def local(self, name: str) -> AbstractAsyncContextManager[Path]:
+        """What is kept as a local file, as long as the block runs; not to be changed.
+
+        Raises:
+            FileNotFoundError: nothing is kept by that name.
+        """
+
+    async def size(self, name: str) -> int | None:
+        """Bytes of what is kept; None where nothing is."""
+
+    def read(self, name: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `end`, in pieces of at most `CHUNK`.
+
+        Raises:
+            FileNotFoundError: nothing is kept by that name.
+        """
+
+    async def names(self, prefix: str) -> list[str]:
+        """Everything whose name starts with `prefix` and a slash."""
+
+    async def remove(self, prefix: str) -> None:
+        """Remove what is called `prefix`, or starts with it and a slash; fine if nothing is."""
+
+    async def close(self) -> None:
+        """Release connections."""
+
+
+def upload_name(upload_id: str) -> str:
+    """What an upload is kept as.
+
+    Raises:
+        SettingError: it is no id of ours.
+    """
+    return f"uploads/{checked_task_id(upload_id)}"
+
+
+def result_name(task_id: str, file: str = "") -> str:
+    """What one of a task's outputs is kept as; without `file`, the prefix of all of them.
+
+    Raises:
+        SettingError: it is no id of ours.
+    """
+    return f"results/{checked_task_id(task_id)}" + (f"/{file}" if file else "")
