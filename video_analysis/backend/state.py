@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from video_analysis.backend.accounts.tokens import Tokens
 from video_analysis.backend.database.engine import Database
 from video_analysis.backend.settings import BackendSettings
-from video_analysis.backend.storage.contract import Storage
-from video_analysis.backend.storage.folder import FolderStorage
+from video_analysis.backend.storage import Storage, open_storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +32,5 @@ class State:
             SettingError: a setting cannot be used.
         """
         tokens = Tokens(settings.signing_key(), settings.access_seconds)
-        storage = FolderStorage(settings.data_dir / "files")
+        storage = open_storage(settings)
         return cls(settings, Database(settings.database), storage, tokens)

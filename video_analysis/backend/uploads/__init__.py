@@ -1,0 +1,1 @@
+"""Videos that users bring: received, checked by their bytes, kept."""
