@@ -1,6 +1,7 @@
 """One file through the services on a bus: what `contanos run --bus kafka://…` does."""
 
 import secrets
+import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +19,7 @@ from video_analysis.results.summary import Summary, read_summary
 from video_analysis.run import USERS_FAULTS, Running, Watch, natural_task_id
 from video_analysis.settings import Options, Settings
 
-_LOOK = 0.3  # seconds between looks
+_LOOK = 0.5  # seconds between looks
 
 
 class RemoteRun:
@@ -97,9 +98,12 @@ class RemoteRun:
             return summary
 
     def _wait(self, watch: Watch) -> Outcome:
+        changed = threading.Event()
+        self._books.outcomes.on_change(changed.set)
         while (outcome := self._books.outcomes.get(self.task_id)) is None:
             watch(self._running())
-            self._tasks.wait(_LOOK)
+            changed.wait(_LOOK)
+            changed.clear()
         return outcome
 
     def _running(self) -> Running:

@@ -4,6 +4,7 @@
 `tasks`, which the stages read, is `contanos.stage.tasks`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -92,6 +93,10 @@ class Book(Generic[Entry]):
     def remove(self, task_id: str) -> None:
         """Forget a task's entry."""
         self._table.remove(task_id)
+
+    def on_change(self, told: Callable[[], None]) -> None:
+        """Have `told` called after every change, by a thread of the bus; it must be quick."""
+        self._table.follow(lambda key, value: told())
 
     def all(self) -> dict[str, Entry]:
         """Every entry that can be read."""

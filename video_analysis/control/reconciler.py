@@ -28,7 +28,7 @@ from video_analysis.settings import Settings
 
 GROUP, DUTY, DUTY_PREFIX = "reconciler", "duty_all", "duty_"
 _DUTIES = 8
-_LOOK = 0.25  # seconds between looks
+_LOOK = 0.5  # seconds between looks, unless something is ordered
 _SWEEP = 10.0  # seconds between sweeps for orphans
 _HANDS = 8  # tasks that are opened or closed at once
 
@@ -58,6 +58,7 @@ class Reconciler:
         self._swept = time.monotonic()
         bus.create_topic(DUTY, TopicSpec(partitions=_DUTIES))
         self._consumer = bus.consumer(GROUP, [DUTY_PREFIX], self)
+        self._books.orders.on_change(self._consumer.wakeup)
 
     def run(self) -> None:
         """Look until stopped."""

@@ -61,7 +61,7 @@ class KafkaBus:
         SettingError: the client library cannot use one of the settings.
     """
 
-    commit_interval = 0.1
+    commit_interval = 0.25
     by_reference = False
 
     def __init__(

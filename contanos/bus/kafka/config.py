@@ -67,7 +67,7 @@ class Configs:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "topic.metadata.refresh.interval.ms": 10_000,
-            "fetch.wait.max.ms": 100,  # requests queue behind a fetch that waits
+            "fetch.wait.max.ms": 250,  # a new partition waits for a fetch that waits for others
             "fetch.error.backoff.ms": 50,
             "fetch.queue.backoff.ms": 20,
             "fetch.max.bytes": 16 << 20,
@@ -86,9 +86,9 @@ class Configs:
             "group.id": group,
             "partition.assignment.strategy": "cooperative-sticky",
             "session.timeout.ms": session,
-            "heartbeat.interval.ms": min(300, session // 4),  # a rebalance waits for the next one
+            "heartbeat.interval.ms": min(600, session // 4),  # a rebalance waits for the next one
             "max.poll.interval.ms": int((self.settings.patience + 300) * 1000),
-            "topic.metadata.refresh.interval.ms": 1000,
+            "topic.metadata.refresh.interval.ms": 3000,
         }
 
     def _security(self) -> Config:

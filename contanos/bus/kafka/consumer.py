@@ -22,6 +22,8 @@ from contanos.errors import BusError, NotAssigned
 log = structlog.get_logger(__name__)
 
 _SLICE = 0.02  # seconds in which a waiting poll notices `wakeup`: the library has none
+_IDLE_SLICE = 0.1  # likewise, where for a while
+_IDLE = 1.0  # seconds there were no records, nor a `wakeup`
 _BATCH = 500  # records taken from the library at once
 _FULL = 64 << 20  # bytes that are held ahead of the stage
 
@@ -65,6 +67,7 @@ class KafkaConsumer:
         self._woken = threading.Event()
         self._using = threading.Lock()  # the client may not be closed while it is used
         self._closed = False
+        self._lively_until = 0.0
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
@@ -77,9 +80,10 @@ class KafkaConsumer:
                 records = self._take(limit)
             left = deadline - time.monotonic()
             if records or self._woken.is_set() or self._endurance.closed.is_set() or left <= 0:
-                self._woken.clear()
+                self._note_life(bool(records) or self._woken.is_set())
                 return records
-            pause = min(left, _SLICE)
+            idle = time.monotonic() > self._lively_until
+            pause = min(left, _IDLE_SLICE if idle else _SLICE)
 
     def commit(self, positions: Mapping[TopicPartition, Position]) -> None:
         if not positions:
@@ -110,6 +114,11 @@ class KafkaConsumer:
     def closed(self) -> bool:
         """Whether it has left the group."""
         return self._closed
+
+    def _note_life(self, lively: bool) -> None:
+        self._woken.clear()
+        if lively:
+            self._lively_until = time.monotonic() + _IDLE
 
     def _receive(self, pause: float) -> None:
         """Serve the group, and keep what has arrived, waiting for it up to `pause` seconds."""

@@ -18,7 +18,7 @@ from contanos.errors import BusError
 
 log = structlog.get_logger(__name__)
 
-_PAUSE = 0.03  # seconds between two questions of the same group
+_PAUSE = 0.2  # seconds between two questions of the same group
 
 Ask = Callable[[str, Iterable[TopicPartition]], Committed]
 

@@ -16,7 +16,7 @@ from contanos.bus.kafka.table import KafkaTable
 
 log = structlog.get_logger(__name__)
 
-_SLICE = 0.03  # seconds in which the thread notices a new table, and that it is to end
+_SLICE = 0.1  # seconds in which the thread notices a new table, and that it is to end
 
 
 class Tables:

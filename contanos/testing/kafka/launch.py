@@ -88,7 +88,9 @@ def _java(folder: Path) -> list[str]:
     return [
         java(),
         f"-Xmx{_HEAP}",
-        "-XX:+UseSerialGC",  # with one or two cores, other collectors only take time from workers
+        # With one or two cores, other collectors and the second compiler only take workers' time.
+        "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",
         "-Dlog4j2.configurationFile=log4j2.properties",
         mark(folder),
