@@ -74,16 +74,16 @@ ASSUMED = {
         120.0, "bytes of a topic in an answer with all topics", "the fields of Kafka's protocol"
     ),
     "refresh": Assumed(
-        1.0, "seconds between a consumer's questions for all topics", "contanos.bus.kafka.config"
+        3.0, "seconds between a consumer's questions for all topics", "contanos.bus.kafka.config"
     ),
-    "rebalance": Assumed(0.7, "seconds of a rebalance", "two rounds, a heartbeat of 0.3 s each"),
+    "rebalance": Assumed(1.3, "seconds of a rebalance", "two rounds, a heartbeat of 0.6 s each"),
 }
 
 FPS = 30.0
 IN_FLIGHT = 96  # CONTANOS_FRAMES_IN_FLIGHT
 POSE_BATCH = {"cpu": 4, "gpu": 16}  # people, `video_analysis.models.load`
 POSE_LINGER = 0.25  # seconds, likewise
-COMMIT_INTERVAL = 0.1  # seconds, of a stateless stage on Kafka
+COMMIT_INTERVAL = 0.25  # seconds, of a stateless stage on Kafka
 SNAPSHOT_FRAMES = 16  # of ByteTrack, between two commits
 SEGMENT = 16 << 20  # bytes; a partition's newest segment stays on disk
 MAPS = 2  # memory maps of a segment: its two indexes
