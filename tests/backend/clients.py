@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from video_analysis.backend.app import control_app, open_state
+from video_analysis.backend.app import control_app, running
 from video_analysis.backend.settings import BackendSettings
 from video_analysis.backend.state import State
 
@@ -56,8 +56,9 @@ async def serving(settings: BackendSettings) -> AsyncIterator[Server]:
     """A control plane that runs as long as the block does."""
     state = State.of(settings)
     app = control_app(state)
-    await open_state(state)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+    async with (
+        running(state),
+        httpx.AsyncClient(transport=transport, base_url="http://server") as client,
+    ):
         yield Server(state, client)
-    await state.database.close()

@@ -9,12 +9,19 @@ from contanos import __version__
 from contanos.service.children import say
 from video_analysis.backend.accounts.first import make_first_admin
 from video_analysis.backend.problems import Problem, explain
-from video_analysis.backend.routes import accounts, keys, login
+from video_analysis.backend.routes import accounts, keys, login, tus, uploads
 from video_analysis.backend.state import State
+from video_analysis.backend.uploads.sweeper import attended
 
 PREFIX = "/api/v1"
 
-ROUTERS: tuple[APIRouter, ...] = (login.router, accounts.router, keys.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    login.router,
+    accounts.router,
+    keys.router,
+    tus.router,
+    uploads.router,
+)
 
 
 def control_app(state: State) -> FastAPI:
@@ -22,9 +29,8 @@ def control_app(state: State) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await open_state(state)
-        yield
-        await state.database.close()
+        async with running(state):
+            yield
 
     app = FastAPI(title="contanos", version=__version__, lifespan=lifespan)
     serve_api(app, state)
@@ -51,4 +57,20 @@ async def open_state(state: State) -> None:
         say(f"first account: {name}, password {password}; it is not shown again")
 
 
-__all__ = ["Problem", "control_app", "open_state", "serve_api"]
+@asynccontextmanager
+async def running(state: State) -> AsyncIterator[None]:
+    """Everything that goes on beside requests, as long as the block runs.
+
+    Raises:
+        SettingError: the database cannot be used.
+    """
+    await open_state(state)
+    try:
+        async with attended(state):
+            yield
+    finally:
+        await state.storage.close()
+        await state.database.close()
+
+
+__all__ = ["Problem", "control_app", "open_state", "running", "serve_api"]

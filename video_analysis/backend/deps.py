@@ -111,5 +111,24 @@ Writer = Annotated[Principal, Depends(allowed("write"))]
 Admin = Annotated[Principal, Depends(allowed("admin"))]
 
 
+def _streaming(scope: Scope) -> Callable[..., Coroutine[Any, Any, Principal]]:
+    """Ends the request's transaction, so that nobody's changes wait for what takes long."""
+
+    async def release(
+        who: Annotated[Principal, Depends(allowed(scope))], session: Session
+    ) -> Principal:
+        await session.commit()
+        return who
+
+    return release
+
+
+Streamer = Annotated[Principal, Depends(_streaming("write"))]
+"""Somebody who may write, in a request that takes long and makes its own transactions."""
+
+AdminStreamer = Annotated[Principal, Depends(_streaming("admin"))]
+"""An administrator, likewise."""
+
+
 def _unknown(why: str) -> Exception:
     return refused(401, why, WWW_Authenticate="Bearer")

@@ -64,6 +64,12 @@ class BackendSettings(BaseSettings):
     upload_hours: float = Field(
         24.0, gt=0, description="Hours after which an upload that was not finished is removed."
     )
+    check_seconds: float = Field(
+        60.0, gt=0, description="Seconds that looking at an uploaded video may take."
+    )
+    check_memory: int = Field(
+        2 * GIB, ge=1, description="Bytes of memory that looking at an uploaded video may take."
+    )
     quota_bytes: int = Field(50 * GIB, ge=0, description="Bytes that a user may have stored.")
     quota_tasks: int = Field(4, ge=1, description="Tasks of a user that may run at once.")
     quota_minutes: float = Field(

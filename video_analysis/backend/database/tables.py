@@ -121,10 +121,10 @@ class Upload(Table):
 
     Attributes:
         label: what its user calls it; never part of a path.
-        source: where it comes from: an `upload`, a `url`, or the server's `media` folder.
+        source: how it comes: by `tus` or a `form`, from a `url`, or the server's `media` folder.
         place: for the latter two, the URL or the path below the folder.
         bytes: its size; what was promised as long as it is `receiving`.
-        received: bytes that are safe on the disk.
+        received: bytes that were safe on the disk when that was last noted.
         cause: why it was refused.
         width: of the pictures, after rotation; what follows is known once it is `ready`.
         frames: that its header promises, if it does.
@@ -137,7 +137,7 @@ class Upload(Table):
     id: Mapped[str] = mapped_column(String(24), primary_key=True, default=new_id)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     label: Mapped[str] = mapped_column(String(255))
-    source: Mapped[str] = mapped_column(String(16), default="upload")
+    source: Mapped[str] = mapped_column(String(16), default="tus")
     place: Mapped[str | None] = mapped_column(String(2048))
     state: Mapped[UploadState] = mapped_column(index=True)
     bytes: Mapped[int | None]
