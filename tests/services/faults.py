@@ -46,10 +46,9 @@ def schedule(kills: int, seed: int) -> list[Fault]:
     pairs = kills // 7
     closings = freezes = max(3, kills // 8)
     singles = kills - 2 * pairs - closings - freezes
-    dying = list(islice(cycle(KINDS), singles + 2 * pairs))
-    chance.shuffle(dying)
-    plan: list[tuple[What, tuple[str, ...]]] = [("kill", (each,)) for each in dying[2 * pairs :]]
-    plan += [("two", tuple(dying[2 * i : 2 * i + 2])) for i in range(pairs)]
+    dying = islice(cycle(KINDS), singles)
+    plan: list[tuple[What, tuple[str, ...]]] = [("kill", (each,)) for each in dying]
+    plan += [("two", tuple(chance.sample(KINDS, 2))) for _ in range(pairs)]
     plan += [("closing", ("annotation",))] * closings
     plan += [("freeze", (each,)) for each in islice(cycle(_STUBBORN), freezes)]
     plan += [("broker", ())] * max(2, kills // 20)

@@ -23,6 +23,7 @@ def test_a_schedule_has_all_that_can_go_wrong() -> None:
         assert sum(each.kills for each in faults) == kills
         assert {kind for each in faults for kind in each.kinds} == set(KINDS)
         assert {each.what for each in faults} == {"kill", "two", "closing", "freeze", "broker"}
+        assert all(len(set(each.kinds)) == len(each.kinds) for each in faults)
         assert faults == schedule(kills, seed=1) != schedule(kills, seed=2)
 
 
