@@ -41,7 +41,7 @@ test: setup ## every test
 KILLS ?= 100
 
 chaos: setup ## the long tests, then services die KILLS times (100) and every result must stay the same
-	@$(BIN)/python -m pytest -q -m long tests/services
+	@$(BIN)/python -m pytest -q -m long tests/services tests/backend
 	@$(BIN)/python -m tests.services.chaos --kills $(KILLS) $(if $(SEED),--seed $(SEED))
 
 check: $(READY) ## formatting, lint, types and the direction of imports

@@ -66,6 +66,11 @@ class LiveServer:
                 time.sleep(0.05)
         raise RuntimeError("the server did not start")
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process, while it runs."""
+        return self._process.pid if self._process else None
+
     def kill(self) -> None:
         """End it, and the processes it has, at once."""
         if self._process:

@@ -112,6 +112,17 @@ async def test_the_protocol_is_kept(server: Server) -> None:
     assert await offset(server.client, who, place) == 0
 
 
+async def test_another_method_may_travel_as_post(server: Server, tmp_path: Path) -> None:
+    who, data = await server.log_in(ADMIN) | VERSION, video(tmp_path)
+    place = await begin(server.client, who, len(data))
+    patch = who | BYTES | {"X-HTTP-Method-Override": "PATCH", "Upload-Offset": "0"}
+    answer = await server.client.post(place, headers=patch, content=data[:9])
+    assert (answer.status_code, answer.headers["Upload-Offset"]) == (204, "9")
+    end = who | {"X-HTTP-Method-Override": "DELETE"}
+    assert (await server.client.post(place, headers=end)).status_code == 204
+    assert (await server.client.head(place, headers=who)).status_code == 404
+
+
 async def test_no_more_is_taken_than_was_promised(server: Server, tmp_path: Path) -> None:
     who, data = await server.log_in(ADMIN), video(tmp_path)
     place = await begin(server.client, who, len(data))

@@ -1,7 +1,7 @@
 """Resumable uploads by tus 1.0, as Uppy, tus-js-client and tuspy speak it."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
@@ -125,6 +125,26 @@ async def end(who: Streamer, upload_id: UploadId, shared: Shared, _: None = Vers
         await readable(shared, who, upload_id, "tus")
         await delete_upload(shared, upload_id)
     return _answer(204, {})
+
+
+@router.post("/{upload_id}", responses=refusals(*TAKING, 404, 409, 410, 412, 415, 423))
+async def overridden(
+    who: Streamer,
+    upload_id: UploadId,
+    request: Request,
+    shared: Shared,
+    method: Annotated[
+        Literal["PATCH", "DELETE", "HEAD"],
+        Header(alias="X-HTTP-Method-Override", description="What is meant."),
+    ],
+    offset: Offset = 0,
+    _: None = Version,
+) -> Response:
+    """Another method, for clients that are let do nothing but `POST`."""
+    if method == "PATCH":
+        return await go_on(who, upload_id, request, shared, offset)
+    act = end if method == "DELETE" else offset_of
+    return await act(who, upload_id, shared)
 
 
 def _sends_bytes(request: Request) -> bool:

@@ -12,10 +12,10 @@ from contanos.errors import ContanosError
 from video_analysis.backend.database.tables import Upload, new_id
 from video_analysis.backend.state import State
 from video_analysis.backend.uploads.books import complete, note, read
-from video_analysis.backend.uploads.faults import Gone, TooLarge, WrongOffset
+from video_analysis.backend.uploads.faults import Gone, WrongOffset
 from video_analysis.backend.uploads.form import FormFile
 from video_analysis.backend.uploads.label import label_of
-from video_analysis.backend.uploads.room import Room, admit, look_for_disk
+from video_analysis.backend.uploads.room import Room, admit, look_for_disk, refuse_size
 from video_analysis.backend.uploads.sink import Sink, appending, pour
 
 _FORM_BYTES = 1 << 16  # a form is larger than its file, by less than that
@@ -84,10 +84,8 @@ async def receive_form(state: State, user_id: str, kind: str, length: int, body:
         OutputError: the disk is full. Whatever is raised, nothing of the upload is left.
     """
     form = FormFile(kind)
-    most = state.settings.upload_bytes
-    if length > most + _FORM_BYTES:
-        raise TooLarge(f"more than the {most} bytes that one upload may have: send a shorter video")
-    upload = _row(user_id, "form", min(length, most), "")
+    refuse_size(state.settings, length - _FORM_BYTES)
+    upload = _row(user_id, "form", min(length, state.settings.upload_bytes), "")
     async with state.uploads.incoming.held(upload.id) as path:
         await _admit(state, upload)
         try:
@@ -142,6 +140,7 @@ async def _pour(state: State, upload_id: str, pieces: Pieces, sink: Sink) -> Non
 
 
 async def _admit(state: State, upload: Upload) -> None:
+    refuse_size(state.settings, upload.bytes or 0)
     folder = state.uploads.incoming.path(upload.id).parent
     await to_thread.run_sync(look_for_disk, folder, upload.bytes or 0)
     await admit(state.database, state.settings, upload)

@@ -112,15 +112,20 @@ def look_for_disk(folder: Path, wanted: int) -> None:
         )
 
 
-async def _promise(
-    session: AsyncSession, settings: BackendSettings, user_id: str, before: int, total: int
-) -> None:
-    """One user's promises are made one after another: on PostgreSQL by this lock."""
+def refuse_size(settings: BackendSettings, total: int) -> None:
+    """Raises `TooLarge` where one upload may not have so many bytes."""
     if total > settings.upload_bytes:
         raise TooLarge(
             f"{total} bytes are more than the {settings.upload_bytes} that one upload may have: "
             "send a shorter or smaller video"
         )
+
+
+async def _promise(
+    session: AsyncSession, settings: BackendSettings, user_id: str, before: int, total: int
+) -> None:
+    """One user's promises are made one after another: on PostgreSQL by this lock."""
+    refuse_size(settings, total)
     user = await session.get(User, user_id, with_for_update=True)
     if user is None:
         raise Gone(f"account {user_id} was deleted")
