@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from contanos.errors import OutputError, SettingError
+from tests.backend.clients import ADMIN, serving
 from tests.backend.object_store import bucket_url, object_server
 from tests.backend.storage_contract import DATA, StorageContract
+from tests.backend.test_uploads import files_of, stored
+from tests.backend.videos import UPLOADS, checked, send_form, video
 from video_analysis.backend.settings import BackendSettings
 from video_analysis.backend.storage import open_storage
 from video_analysis.backend.storage.object_store import ObjectStorage
@@ -70,6 +73,22 @@ async def test_files_of_a_dead_process_are_swept(bucket_url: str, tmp_path: Path
 async def test_it_is_what_a_url_leads_to(settings: BackendSettings, bucket_url: str) -> None:
     chosen = settings.model_copy(update={"storage_url": bucket_url})
     assert isinstance(open_storage(chosen), ObjectStorage)
+
+
+async def test_uploads_are_kept_there(
+    settings: BackendSettings, bucket_url: str, tmp_path: Path
+) -> None:
+    data = video(tmp_path)
+    async with serving(settings.model_copy(update={"storage_url": bucket_url})) as server:
+        who = await server.log_in(ADMIN)
+        made = (await send_form(server.client, who, data)).json()
+        found = await checked(server.client, who, made["id"])
+        assert found["state"] == "ready"
+        assert await stored(server, found["id"]) == data
+        assert files_of(settings) == []
+        deleted = await server.client.delete(f"{UPLOADS}/{found['id']}", headers=who)
+        assert deleted.status_code == 204
+        assert await server.state.storage.names("uploads") == []
 
 
 @pytest.mark.parametrize("url", ["http://x/y", "s3:///prefix", "s3://", "s3://b/../c", "s3://b/?q"])

@@ -3,13 +3,17 @@
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from contanos.errors import BusError, InputError
+from contanos.errors import BusError, InputError, OutputError
+
+log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -44,6 +48,8 @@ def explain(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(InputError, _input)
     app.add_exception_handler(BusError, _bus)
+    app.add_exception_handler(OutputError, _stored)
+    app.add_exception_handler(OperationalError, _stored)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -64,6 +70,13 @@ async def _input(request: Request, error: Exception) -> JSONResponse:
 
 async def _bus(request: Request, error: Exception) -> JSONResponse:
     return problem(request, 503, f"{error}; try again later", {"Retry-After": "5"})
+
+
+async def _stored(request: Request, error: Exception) -> JSONResponse:
+    """A disk, a database, an object store; the message may name our own folders."""
+    log.error("what is stored cannot be reached", path=request.url.path, cause=str(error))
+    detail = "what is stored here cannot be reached, or not written to; try again later"
+    return problem(request, 503, detail, {"Retry-After": "5"})
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
