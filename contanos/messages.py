@@ -80,7 +80,7 @@ class EndOfStream(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         task_id: the task that ended.
-        frames: how many the whole stream had; for `cancelled`, no frame from here on was begun.
+        frames: how many the whole stream had; for `cancelled`, no frame beyond these was begun.
         reason: why the stream ended.
         partition: of the raw frames, the end of which this is.
         cause: for `failed`, what went wrong, in words for a person.

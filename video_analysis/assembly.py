@@ -8,7 +8,7 @@ from contanos.bus import Bus
 from contanos.bus.topics import RAW_FRAMES, topic_name
 from contanos.stage.batch_runner import BatchRunner
 from contanos.stage.contract import BatchStage, Task
-from contanos.stage.graph import Graph, Node
+from contanos.stage.graph import Graph, Node, Step
 from contanos.stage.meter import Meter
 from contanos.stage.runner import Runner
 from contanos.stage.task_runner import TaskRunner
@@ -16,6 +16,7 @@ from contanos.stage.tasks import Tasks
 from video_analysis.job import job_of
 from video_analysis.models.load import open_detector, open_pose
 from video_analysis.models.shelf import ByModel
+from video_analysis.pipeline import graph_of
 from video_analysis.results.metadata import ModelUsed
 from video_analysis.results.stage import FRAMES_PER_PART
 from video_analysis.settings import Settings
@@ -75,24 +76,26 @@ class Assembly:
     meter: Meter = field(default_factory=Meter)
 
     def runners(
-        self, graph: Graph, stages: Collection[str] | None = None
+        self, graphs: Sequence[Graph], stages: Collection[str] | None = None
     ) -> list[Callable[[], Runner]]:
-        """One factory a stage, in the order of the flow.
+        """One factory for each stage's place, in the order of the flow.
 
         Args:
-            graph: the tasks of other graphs are left alone.
+            graphs: the tasks of others are left alone; a place that several have is one.
             stages: those wanted; None for all.
         """
-        nodes = [node for node in graph.nodes if stages is None or node.stage in stages]
-        return [self._factory(graph, node) for node in nodes]
+        places = {node: graph.steps[node.stage] for graph in graphs for node in graph.nodes}
+        return [
+            self._factory(node, step)
+            for node, step in places.items()
+            if stages is None or node.stage in stages
+        ]
 
-    def _factory(self, graph: Graph, node: Node) -> Callable[[], Runner]:
-        step, bus, tasks, kit = graph.steps[node.stage], self.bus, self.tasks, self.kit
-        meter = self.meter
+    def _factory(self, node: Node, step: Step) -> Callable[[], Runner]:
+        bus, tasks, kit, meter = self.bus, self.tasks, self.kit, self.meter
 
         def wants(task: Task) -> bool:
-            options = job_of(task).options
-            return options.graph == graph.name and (options.video or node.stage != "annotation")
+            return node in graph_of(task).nodes
 
         if issubclass(step.stage, BatchStage):
             stage, width = step.batch_stage(kit), kit.settings.workers + 1

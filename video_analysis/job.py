@@ -111,10 +111,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return self.outputs / WORK
 
     @property
+    def parts(self) -> Path:
+        """Folder for what is written of the data so far."""
+        return self.work / "parts"
+
+    @property
     def frames_expected(self) -> int | None:
         """Frames that will come, as far as the header tells."""
-        estimate, limit = self.frames_estimate, self.options.max_frames
-        return min(estimate, limit) if estimate and limit else estimate or limit
+        left, limit = (
+            (self.frames_estimate or 0) - self.options.first_frame,
+            self.options.max_frames,
+        )
+        return min(left, limit or left) if left > 0 else limit
 
     def annotation(self, settings: Settings) -> AnnotationStage:
         """The stage that writes the annotated video."""
@@ -134,7 +142,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     def results(self) -> ResultsStage:
         """The stage that writes the data."""
-        return ResultsStage(self.outputs, self.work / "parts", self.metadata)
+        first = self.options.first_frame
+        return ResultsStage(self.outputs, self.parts, self.metadata, first)
 
 
 def job_of(task: Task) -> Job:
@@ -156,5 +165,12 @@ def read_task(value: bytes) -> Task:
     pictures = job.pictures
     rate = float(Fraction(*pictures.rate))
     return Task(
-        job.task_id, pictures.width, pictures.height, rate, job.partitions, job.options, job
+        job.task_id,
+        pictures.width,
+        pictures.height,
+        rate,
+        job.partitions,
+        job.options.first_frame,
+        job.options,
+        job,
     )

@@ -37,6 +37,9 @@ _SAMPLE = 1 << 20
 USERS_FAULTS = frozenset({"InputError", "VideoError", "SettingError", "OutputError"})
 """Kinds of failure that are not ours."""
 
+LATER = frozenset({"first_frame", "blur"})
+"""Options that there were not when tasks first got their names, which must stay as they were."""
+
 Watch = Callable[["Running"], None]
 
 
@@ -124,7 +127,7 @@ class Run:
         with _quick_switches(), _pool(self._settings.workers) as pool:
             create_topics(bus, graph, task, self._settings.frames_in_flight)
             assembly = Assembly(bus, self._tasks, self._kit, pool)
-            supervisor = Supervisor(assembly.runners(graph), self._tasks)
+            supervisor = Supervisor(assembly.runners([graph]), self._tasks)
             feed = Feed(bus, self._tasks, task, self._source, reports, self._settings)
             supervisor.start()
             feed.start()
@@ -180,7 +183,7 @@ def _quick_switches() -> Iterator[None]:
 
 def natural_task_id(video: Path, options: Options) -> str:
     """The same file with the same options is the same task, so its result is the same bytes."""
-    digest = hashlib.sha256(msgspec.json.encode(options))
+    digest = hashlib.sha256(msgspec.json.encode(_telling(options)))
     with video.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         digest.update(size.to_bytes(8, "little"))
@@ -188,3 +191,10 @@ def natural_task_id(video: Path, options: Options) -> str:
             file.seek(start)
             digest.update(file.read(_SAMPLE))
     return digest.hexdigest()[:16]
+
+
+def _telling(options: Options) -> dict[str, object]:
+    """The options that name a task: of those that came later only what was chosen."""
+    fields: dict[str, object] = msgspec.to_builtins(options)
+    defaults = msgspec.to_builtins(Options())
+    return {key: fields[key] for key in fields if key not in LATER or fields[key] != defaults[key]}

@@ -149,8 +149,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         runtime: what runs the models.
         precision: of the models' arithmetic.
         det_score: detections from this score on get a pose.
+        first_frame: the number of the first frame to process; frames keep their numbers.
         max_frames: stop after so many frames.
         trail: frames that a person's trail reaches back.
+        blur: whether faces are hidden in the annotated video.
         video: whether an annotated video is made.
     """
 
@@ -160,8 +162,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     runtime: RuntimeName = "auto"
     precision: PrecisionName = "auto"
     det_score: float = 0.3
+    first_frame: int = 0
     max_frames: int | None = None
     trail: int = 30
+    blur: bool = False
     video: bool = True
 
 

@@ -62,6 +62,7 @@ class TaskRow(_Answer):
     """How far this stage is with one task, over all workers of the stage."""
 
     task_id: str = Field(description="Of the task.", examples=["7f3c"])
+    stage: str = Field(description="Whose work this is.", examples=["yolox"])
     state: TaskState = Field(description="Of the task in this stage.", examples=["running"])
     offset: int = Field(description="Records read and committed, all partitions.", examples=[120])
     lag: int = Field(description="Records that wait to be read and committed.", examples=[8])

@@ -1,7 +1,7 @@
 """What one stage has done and has still to do, read from what its group has committed."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from contanos.bus.contract import Bus, Position, TopicPartition
 from contanos.errors import ContanosError, UnknownTopic
@@ -41,6 +41,7 @@ class Board:
         graph_of: the graph of a task.
         checks: by name, what has to be before the service is ready.
         clock: seconds that never run backwards.
+        beside: the boards of further stages that the same service carries.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Board:
         graph_of: Callable[[Task], Graph],
         checks: Mapping[str, Check] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        beside: Sequence["Board"] = (),
     ) -> None:
         self.stage = stage
+        self.all = (self, *beside)
         self._bus = bus
         self._tasks = tasks
         self._graph_of = graph_of
@@ -103,6 +106,7 @@ class Board:
         state = "failed" if failure else _ENDS[progress.end] if progress.end else begun
         return TaskRow(
             task_id=task.task_id,
+            stage=self.stage,
             state=state,
             offset=offset,
             lag=self._lag(offsets) if state == begun else 0,

@@ -59,21 +59,21 @@ class _BoardGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         try:
-            rows = self._board.rows()
+            rows = {each.stage: each.rows() for each in self._board.all}
         except ContanosError as e:  # the counts are still worth showing; an old lag is not
             log.warning("no lag for the metrics", stage=self._board.stage, cause=str(e))
             return
         lag = _gauge("contanos_lag_records", "Records that wait for a stage.")
         frames = _gauge("contanos_task_frames", "Frames of a task that left a stage.")
         fps = _gauge("contanos_task_fps", "Frames of a task a second, over ten seconds.")
-        for row in rows.values():
-            labels = [self._board.stage, row.task_id]
+        for row in (row for each in rows.values() for row in each.values()):
+            labels = [row.stage, row.task_id]
             lag.add_metric(labels, row.lag)
             frames.add_metric(labels, row.frames)
             if row.fps is not None:
                 fps.add_metric(labels, row.fps)
         tasks = GaugeMetricFamily("contanos_tasks", "Tasks known to a service.", labels=["state"])
-        counts = Counter(row.state for row in rows.values())
+        counts = Counter(row.state for row in rows[self._board.stage].values())
         for state in STATES:
             tasks.add_metric([state], counts[state])
         yield from (lag, frames, fps, tasks)

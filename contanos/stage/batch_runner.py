@@ -79,8 +79,8 @@ class BatchRunner(Runner):
                     lanes.remove(lane)
 
     def _cut(self, lane: Lane) -> bool:
-        """Whether a cancelled task ends here: the first stage begins no new frame of it."""
-        if self.node.results is not None or not self._tasks.cancelled(lane.task.task_id):
+        """Whether a cancelled task ends here: no inference of a frame begins, in any stage."""
+        if not self._tasks.cancelled(lane.task.task_id):
             return False
         lane.cut()
         return True

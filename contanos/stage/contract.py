@@ -29,6 +29,7 @@ class Task:
         height: likewise.
         rate: nominal frames per second.
         partitions: over how many the frames are spread where only stateless stages read.
+        first_frame: the `frame_id` of its first frame; frames keep the numbers of their source.
         options: the platform's own settings of this task, read by its stages.
         job: what the platform alone needs of it.
     """
@@ -38,6 +39,7 @@ class Task:
     height: int
     rate: float
     partitions: int = 1
+    first_frame: int = 0
     options: Any = None
     job: Any = None
 

@@ -1,7 +1,7 @@
 """Graphs: stages in a row, each reading the results of the one before, and sinks at the end."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contanos.bus.contract import TopicSpec
@@ -105,8 +105,17 @@ class Graph:
         return {node.stage for node in self.nodes if not node.output}
 
 
-def wire(name: str, chain: Sequence[Step], sinks: Sequence[Step]) -> Graph:
+def wire(
+    name: str, chain: Sequence[Step], sinks: Sequence[Step], trunk: Graph | None = None
+) -> Graph:
     """The graph in which each of `chain` reads the one before it, and `sinks` read the last.
+
+    Args:
+        name: of the graph, and the end of its groups' names.
+        chain: the stages in the order of the flow.
+        sinks: those that nobody reads.
+        trunk: a graph that it branches off from: stages that read and write the same in both have
+            one place, one group, and so the same workers.
 
     Raises:
         ValueError: a stage's topics could be taken for another's.
@@ -119,6 +128,8 @@ def wire(name: str, chain: Sequence[Step], sinks: Sequence[Step]) -> Graph:
         for before, step, after in zip(befores, chain, follows, strict=False)
     ]
     nodes += [_node(name, step, chain[-1], []) for step in sinks]
+    if trunk:
+        nodes = [_in_trunk(trunk, node) or node for node in nodes]
     return Graph(name, nodes, {step.stage.name: step for step in (*chain, *sinks)})
 
 
@@ -134,6 +145,11 @@ def _node(graph: str, step: Step, before: Step | None, after: Sequence[Step]) ->
         merges=before is not None and _stateless(before) and not split,
         splits=bool(after) and all(_stateless(each) for each in after),
     )
+
+
+def _in_trunk(trunk: Graph, node: Node) -> Node | None:
+    """The place there that differs from `node` in its group at most."""
+    return next((each for each in trunk.nodes if replace(node, group=each.group) == each), None)
 
 
 def _stateless(step: Step) -> bool:

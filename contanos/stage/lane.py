@@ -65,7 +65,8 @@ class Lane:
         self._node = node
         self._inputs = prefixes(node)
         self._whole = not node.split or task.partitions == 1
-        self._join = FrameJoin(len(self._inputs), mark.next_frame_id, self._whole)
+        start = max(mark.next_frame_id, task.first_frame)
+        self._join = FrameJoin(len(self._inputs), start, self._whole)
         self._ledger = Ledger()
         self._ends: dict[int, EndOfStream] = {}
         self._end_origins: list[Origin] = []
@@ -87,6 +88,11 @@ class Lane:
         return self._join.next_frame_id
 
     @property
+    def frames(self) -> int:
+        """How many frames of the task lie before that one."""
+        return self.next_frame_id - self.task.first_frame
+
+    @property
     def repeats(self) -> int:
         """Frames that came again and were dropped."""
         return self._join.repeats
@@ -104,7 +110,7 @@ class Lane:
             self._add_end(record, record.value, leads=index == len(self._inputs) - 1)
             return
         origin = Origin(record.source, record.offset, record.timestamp)
-        values = list(_each(record))
+        values = [each for each in _each(record) if each[0] >= self.task.first_frame]
         new = [self._join.add(index, i, value, origin) for i, value in values]
         self._ledger.take(record, sum(new))
 
@@ -146,7 +152,7 @@ class Lane:
         """End here: what was not yet handed out never will be."""
         self._cut = EndOfStream(
             task_id=self.task.task_id,
-            frames=self.next_frame_id,
+            frames=self.frames,
             reason="cancelled",
             partition=self.partition,
         )
@@ -189,11 +195,11 @@ class Lane:
         """The end as this stage passes it on."""
         if not self._whole:
             return replace(last, partition=self.partition)
-        if last.reason == "completed" and last.frames != self.next_frame_id:
+        if last.reason == "completed" and last.frames != self.frames:
             raise TaskFailed(
-                f"{last.frames} frames went in and {self.next_frame_id} came; run the task again"
+                f"{last.frames} frames went in and {self.frames} came; run the task again"
             )
-        return replace(last, frames=self.next_frame_id, partition=self.partition)
+        return replace(last, frames=self.frames, partition=self.partition)
 
     def _input_of(self, record: Record) -> int:
         for index, prefix in enumerate(self._inputs):
@@ -221,7 +227,7 @@ def leading(node: Node, key: LaneKey) -> TopicPartition:
 
 
 def _each(record: Record) -> Iterator[tuple[int, object]]:
-    """The frames of a record, each with what holds it."""
+    """The frames of a record, each with what holds it; a group may begin before the task does."""
     value = record.value
     if isinstance(value, FrameGroup):
         return ((value.frame_id + i, value) for i in range(len(value)))

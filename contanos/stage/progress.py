@@ -37,9 +37,10 @@ Positions = Mapping[str, Mapping[TopicPartition, Position]]
 """What each group has committed, for all tasks."""
 
 
-def positions_of(bus: Bus, graph: Graph) -> Positions:
-    """What the groups of `graph` have committed: one question to the bus for each."""
-    return {node.group: bus.positions(node.group) for node in graph.nodes}
+def positions_of(bus: Bus, *graphs: Graph) -> Positions:
+    """What the groups of `graphs` have committed: one question to the bus for each."""
+    groups = sorted({node.group for graph in graphs for node in graph.nodes})
+    return {group: bus.positions(group) for group in groups}
 
 
 def progress_of(positions: Positions, graph: Graph, task: Task) -> Progress:

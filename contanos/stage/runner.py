@@ -290,9 +290,10 @@ class Runner(ABC):
         topic = topic_name(self.node.stage, end.task_id)
         all_of_them = range(lane.task.partitions) if self.node.splits else [0]
         fed = [lane.partition] if self.node.splits and self.node.split else all_of_them
+        key = lane.task.first_frame + end.frames
         try:
             for partition in fed:
                 number = lane.partition if self.node.split else partition
-                self._producer.send(topic, end.frames, replace(end, partition=number), partition)
+                self._producer.send(topic, key, replace(end, partition=number), partition)
         except UnknownTopic:
             log.warning("topic gone before the end of stream", task_id=end.task_id)

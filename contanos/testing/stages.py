@@ -92,7 +92,7 @@ class Collect(TaskStage):
 
     def process(self, item: Item) -> FrameResult:
         if not self._begun:  # what an earlier one saw after the last commit comes again
-            del self._seen[item.result.frame_id :]
+            del self._seen[item.result.frame_id - item.task.first_frame :]
             self._begun = True
         self._seen.append(item.result)
         return item.result
@@ -127,6 +127,8 @@ def create_topics(bus: Bus, graph: Graph, task: Task) -> None:
 def publish(bus: Bus, task: Task, frames: int) -> threading.Thread:
     """Sends `frames` grey frames, over the partitions in turn, and the end of the stream.
 
+    They begin at the task's first frame.
+
     On a thread of its own, which gives up when the topic goes, as when a test ends its task early.
     """
     thread = threading.Thread(target=_publish, args=(bus, task, frames), daemon=True)
@@ -138,18 +140,20 @@ def _publish(bus: Bus, task: Task, frames: int) -> None:
     producer, topic = bus.producer(), topic_name(RAW_FRAMES, task.task_id)
     with suppress(UnknownTopic):
         for i in range(frames):
-            producer.send(topic, i, grey_frame(i), i % task.partitions)
+            number = task.first_frame + i
+            producer.send(topic, number, grey_frame(number), i % task.partitions)
         for partition in range(task.partitions):
             end = EndOfStream(
                 task_id=task.task_id, frames=frames, reason="completed", partition=partition
             )
-            producer.send(topic, frames, end, partition)
+            producer.send(topic, task.first_frame + frames, end, partition)
         producer.flush()
 
 
 def task_value(task: Task) -> bytes:
     """A task for the table of tasks; `read_task` understands it."""
-    fields = (task.task_id, task.width, task.height, task.rate, task.partitions)
+    size = (task.width, task.height)
+    fields = (task.task_id, *size, task.rate, task.partitions, task.first_frame)
     return json.dumps(fields).encode()
 
 

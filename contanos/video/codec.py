@@ -1,6 +1,7 @@
 """How frames travel to other processes: the setting `frame_codec`."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -62,6 +63,7 @@ class FrameCodec:
         start: int = 0,
         max_frames: int | None = None,
         source_id: str = "",
+        wanted: Callable[[], bool] = lambda: True,
     ) -> SingleGroups | SourceGroups:
         """A source's frames in groups, in order; iterate once.
 
@@ -72,13 +74,14 @@ class FrameCodec:
             start: begin with the group that holds this frame.
             max_frames: stop after so many frames of the source.
             source_id: goes into every group.
+            wanted: asked at each frame of the source; when it says no, the groups end.
 
         Raises:
             SettingError: the source was not opened by `open`.
         """
         if self.quality is None:
-            return SourceGroups(source, start, max_frames, source_id)
-        return SingleGroups(source, self.quality, start, max_frames, source_id)
+            return SourceGroups(source, start, max_frames, source_id, wanted)
+        return SingleGroups(source, self.quality, start, max_frames, source_id, wanted)
 
     def through(self, frame: Frame | BadFrame) -> Frame | BadFrame:
         """The frame as a reader of its record gets it; the same object where nothing is lost."""

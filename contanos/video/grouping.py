@@ -1,8 +1,8 @@
 """A source's frames as groups: its own packets where they can stand alone, else JPEGs."""
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
 
 from contanos.errors import SettingError
 from contanos.video.container import pack
@@ -23,8 +23,8 @@ class SourceGroups:
     before it are decoded again, from the group's own packets.
 
     Attributes:
-        fallbacks: how many frames became single JPEGs, by the reason; every frame of the source
-            counts up to where the iteration is, sent or skipped.
+        fallbacks: how many frames became single JPEGs, by the reason; those before `start`, which
+            are not given, do not count.
         groups: how many groups kept their packets, likewise.
     """
 
@@ -34,6 +34,7 @@ class SourceGroups:
         start: int = 0,
         max_frames: int | None = None,
         source_id: str = "",
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         """See `FrameCodec.groups`.
 
@@ -49,6 +50,7 @@ class SourceGroups:
         self._start = start
         self._max_frames = max_frames
         self._source_id = source_id
+        self._wanted = wanted
         self._current = PacketGroup(0, "there was none before")
         self._frames: list[tuple[int, Place]] = []
         self._packets: list[int] = []
@@ -56,7 +58,8 @@ class SourceGroups:
         self._codec = source.packets.stream.codec_context.codec.canonical_name
 
     def __iter__(self) -> Iterator[FrameGroup]:
-        for each in islice(self._source, self._max_frames):
+        frames = islice(self._source, self._max_frames)
+        for each in takewhile(lambda _: self._wanted(), frames):
             yield from self._take(each)
         yield from self._finished()
 
@@ -108,22 +111,21 @@ class SourceGroups:
         """Gives the frames that were let go, and the group up."""
         if self._frames:
             group = self._group()
-            for frame_id in range(group.frame_id, group.end):
+            for frame_id in range(max(group.frame_id, self._start), group.end):
                 yield from self._single(group.frame(frame_id), reason)
         self._forget()
         self._current.refuse(reason)
 
     def _single(self, each: Frame | BadFrame, reason: str) -> Iterator[FrameGroup]:
-        self.fallbacks[reason] += 1
         if each.frame_id >= self._start:
+            self.fallbacks[reason] += 1
             size = (self._source.width, self._source.height)
             yield single(each, size, FALLBACK_QUALITY, self._source_id)
 
     def _finished(self) -> Iterator[FrameGroup]:
-        if self._frames:
+        if self._frames and self._frames[-1][0] >= self._start:
             self.groups += 1
-            if self._frames[-1][0] >= self._start:
-                yield self._group()
+            yield self._group()
         self._forget()
         self._log.done(self._current)
 

@@ -1,8 +1,8 @@
 """Each frame alone, as a JPEG."""
 
 from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Callable, Iterator
+from itertools import islice, takewhile
 
 from contanos.video.frame import BadFrame, Frame, Matrix
 from contanos.video.group import JPEG, FrameGroup, Place
@@ -55,16 +55,19 @@ class SingleGroups:
         start: int = 0,
         max_frames: int | None = None,
         source_id: str = "",
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self.fallbacks: Counter[str] = Counter()
         self.groups = 0
         self._source, self._quality, self._source_id = source, quality, source_id
-        self._range = (start, max_frames)
+        self._start, self._max_frames, self._wanted = start, max_frames, wanted
 
     def __iter__(self) -> Iterator[FrameGroup]:
-        for each in islice(self._source, *self._range):
-            size = (self._source.width, self._source.height)
-            yield single(each, size, self._quality, self._source_id)
+        size = (self._source.width, self._source.height)
+        frames = islice(self._source, self._max_frames)
+        for each in takewhile(lambda _: self._wanted(), frames):
+            if each.frame_id >= self._start:
+                yield single(each, size, self._quality, self._source_id)
 
 
 def _too_large(payload: bytes) -> str | None:

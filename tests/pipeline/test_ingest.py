@@ -9,6 +9,7 @@ import pytest
 
 from contanos.bus import Position, TopicPartition, TopicSpec
 from contanos.bus.memory import MemoryBus
+from contanos.errors import InputError
 from contanos.messages import EndOfStream
 from contanos.stage.contract import Task
 from contanos.stage.tasks import Tasks
@@ -28,12 +29,12 @@ FRAMES, IN_FLIGHT = 40, 6
 class Ingesting:
     """An ingest on a thread of its own, and a reader that the test moves by hand."""
 
-    def __init__(self, video: Path, max_frames: int | None = None) -> None:
+    def __init__(self, video: Path, max_frames: int | None = None, first: int = 0) -> None:
         self.bus = MemoryBus(patience=5)
         self.bus.create_topic(TOPIC.topic, TopicSpec(capacity=200, readers=("reader",)))
         self.consumer = self.bus.consumer("reader", ["raw_frames_"], None)
         self.tasks = Tasks(self.bus, read_task)
-        task = Task("a", 64, 48, 25.0)
+        task = Task("a", 64, 48, 25.0, first_frame=first)
         self.tasks.add("a", task_value(task))
         self.source = VideoSource(video)
         self.reports = Books.on(self.bus).ingests
@@ -48,8 +49,15 @@ class Ingesting:
             max_frames,
             self.reports,
         )
-        self.thread = threading.Thread(target=self.ingest.run)
+        self.error: Exception | None = None
+        self.thread = threading.Thread(target=self._run)
         self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.ingest.run()
+        except InputError as e:
+            self.error = e
 
     def read(self) -> list[object]:
         """Everything, one record at a time, checking how many fly."""
@@ -112,6 +120,54 @@ def test_a_limit_ends_it(opened: list[Ingesting], video: Path) -> None:
     assert end == EndOfStream(task_id="a", frames=7, reason="completed")
 
 
+@pytest.mark.parametrize(("first", "limit"), [(0, 1), (7, 5), (33, None), (35, 20), (39, 1)])
+def test_a_range_is_what_arrives(
+    opened: list[Ingesting], video: Path, first: int, limit: int | None
+) -> None:
+    opened.append(Ingesting(video, limit, first))
+    *frames, end = opened[0].read()
+    wanted = [*range(first, min(FRAMES, first + (limit or FRAMES)))]
+    assert [frame.frame_id for frame in frames] == wanted  # type: ignore[attr-defined]
+    assert end == EndOfStream(task_id="a", frames=len(wanted), reason="completed")
+    assert opened[0].report.published == opened[0].report.read == len(wanted)
+
+
+def test_a_range_beyond_the_end_is_an_error_and_sends_nothing(
+    opened: list[Ingesting], video: Path
+) -> None:
+    opened.append(Ingesting(video, first=FRAMES))
+    opened[0].thread.join(5)
+    assert str(opened[0].error) == f"{video} has {FRAMES} frames: none from {FRAMES} on"
+    assert opened[0].bus.end_offset(TOPIC) == 0
+    assert opened[0].reports.get("a") is None
+
+
+def test_a_cancel_on_the_way_to_the_first_frame_is_heard(
+    opened: list[Ingesting], video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, asked = Tasks.cancelled, 0
+
+    def cancelled(tasks: Tasks, task_id: str) -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 10 or known(tasks, task_id)
+
+    monkeypatch.setattr(Tasks, "cancelled", cancelled)
+    opened.append(Ingesting(video, first=30))
+    assert opened[0].read() == [EndOfStream(task_id="a", frames=0, reason="cancelled")]
+    assert opened[0].source.read == 11
+    assert opened[0].report.read == opened[0].report.published == 0
+
+
+def test_only_bad_frames_of_the_range_count(
+    opened: list[Ingesting], video: Path, tmp_path: Path
+) -> None:
+    bad = corrupt(video, tmp_path / "bad.avi", packets=[3, 9, 30])
+    opened.append(Ingesting(bad, 12, first=8))
+    opened[0].read()
+    assert (opened[0].report.read, opened[0].report.failed) == (12, 1)
+
+
 def test_a_cancel_ends_it_while_it_waits(opened: list[Ingesting], video: Path) -> None:
     opened.append(Ingesting(video))
     opened[0].thread.join(0.2)
@@ -141,9 +197,12 @@ class Encoding(MemoryBus):
 class Restarted:
     """Ingests of one task, one after another, over a bus that keeps everything."""
 
-    def __init__(self, video: Path, partitions: int) -> None:
+    def __init__(
+        self, video: Path, partitions: int, first: int = 0, limit: int | None = None
+    ) -> None:
         self.bus = Encoding(patience=5)
-        self.task = Task("a", 64, 48, 25.0, partitions)
+        self.limit = limit
+        self.task = Task("a", 64, 48, 25.0, partitions, first)
         self.tasks = Tasks(self.bus, read_task)
         self.tasks.add("a", task_value(self.task))
         self.bus.create_topic(TOPIC.topic, TopicSpec(partitions, capacity=200))
@@ -155,7 +214,16 @@ class Restarted:
         codec, leave = FrameCodec.parse("source"), threading.Event()
         with codec.open(self.video) as source:
             ingest = FileIngest(
-                self.bus, self.tasks, self.task, source, codec, [], 100, None, self.reports, leave
+                self.bus,
+                self.tasks,
+                self.task,
+                source,
+                codec,
+                [],
+                100,
+                self.limit,
+                self.reports,
+                leave,
             )
             send = ingest._send
 
@@ -178,12 +246,13 @@ class Restarted:
 
 
 @pytest.mark.parametrize("partitions", [1, 3])
-@pytest.mark.parametrize("leave_after", [1, 2, 5])
+@pytest.mark.parametrize("leave_after", [1, 2, 4])
+@pytest.mark.parametrize(("first", "limit"), [(0, None), (8, None), (8, 20), (12, 19)])
 def test_another_ingest_goes_on_where_one_left(
-    tmp_path: Path, partitions: int, leave_after: int
+    tmp_path: Path, partitions: int, leave_after: int, first: int, limit: int | None
 ) -> None:
     video = make_video(tmp_path / "video.mp4", FRAMES, codec="libx264", options={"g": "6"})
-    whole, broken = (Restarted(video, partitions) for _ in range(2))
+    whole, broken = (Restarted(video, partitions, first, limit) for _ in range(2))
     whole.ingest()
     broken.ingest(leave_after)
     assert broken.reports.get("a") is None
@@ -191,9 +260,13 @@ def test_another_ingest_goes_on_where_one_left(
     assert broken.held() == whole.held()
     report = broken.reports.get("a")
     assert report
-    assert (report.read, report.published, report.fallbacks) == (FRAMES, FRAMES, {})
+    frames = min(FRAMES - first, limit or FRAMES)
+    assert (report.read, report.published, report.fallbacks) == (frames, frames, {})
     groups = [each for held in broken.held() for each in held if isinstance(each, FrameGroup)]
-    assert sorted(i for each in groups for i in range(each.frame_id, each.end)) == [*range(FRAMES)]
+    sent = sorted(i for each in groups for i in range(each.frame_id, each.end))
+    assert sent == [*range(first - first % 6, first + frames)]  # the first group is sent whole
+    ends = {each.frames for held in broken.held() for each in held if isinstance(each, EndOfStream)}
+    assert ends == {frames}
 
 
 def test_what_cannot_travel_as_it_is_is_told(tmp_path: Path) -> None:

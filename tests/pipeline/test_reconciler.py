@@ -17,7 +17,7 @@ from video_analysis.control.books import Books, Order, Outcome
 from video_analysis.control.reconciler import Reconciler
 from video_analysis.job import read_task
 from video_analysis.models.load import choose_models
-from video_analysis.pipeline import graph
+from video_analysis.pipeline import graphs
 from video_analysis.results.summary import read_summary
 from video_analysis.settings import Options, Settings
 
@@ -35,9 +35,8 @@ class House:
         self.settings = settings
         self.pool = ThreadPoolExecutor(2)
         kit = make_kit(choose_models(Options()), settings, load=False)
-        runners = Assembly(self.bus, self.tasks, kit, self.pool).runners(
-            graph("pose_first"), stages
-        )
+        assembly = Assembly(self.bus, self.tasks, kit, self.pool)
+        runners = assembly.runners(graphs(["pose_first"]), stages)
         self.supervisor = Supervisor(runners, self.tasks)
         self.supervisor.start()
         self.reconcilers: list[tuple[Reconciler, threading.Thread]] = []
@@ -96,12 +95,13 @@ def house() -> Iterator[Callable[..., House]]:
         each.close()
 
 
+@pytest.mark.parametrize("options", [{}, {"blur": True, "first_frame": 70}])
 def test_a_task_from_its_order_to_the_last_trace(
-    house: Callable[..., House], demo_video: Path, tmp_path: Path
+    house: Callable[..., House], demo_video: Path, tmp_path: Path, options: dict[str, object]
 ) -> None:
     running = house()
     running.reconcile()
-    running.order("a", demo_video, tmp_path / "out")
+    running.order("a", demo_video, tmp_path / "out", **options)
     assert running.outcome("a").reason == "completed"
     summary = read_summary(tmp_path / "out")
     assert summary.complete
@@ -114,11 +114,12 @@ def test_a_task_from_its_order_to_the_last_trace(
     wait_until(lambda: running.books.outcomes.get("a") is None, 10)
 
 
+@pytest.mark.parametrize("options", [{}, {"blur": True, "first_frame": 70}])
 def test_an_heir_goes_on_at_any_point(
-    house: Callable[..., House], demo_video: Path, tmp_path: Path
+    house: Callable[..., House], demo_video: Path, tmp_path: Path, options: dict[str, object]
 ) -> None:
     running = house()
-    running.order("a", demo_video, tmp_path / "out")
+    running.order("a", demo_video, tmp_path / "out", **options)
     for _ in range(6):
         running.reconcile()
         time.sleep(0.5)
@@ -126,6 +127,18 @@ def test_an_heir_goes_on_at_any_point(
     running.reconcile()
     assert running.outcome("a").reason == "completed"
     assert read_summary(tmp_path / "out").proof.annotated == FRAMES
+
+
+def test_a_first_frame_beyond_the_end_fails_and_leaves_nothing(
+    house: Callable[..., House], demo_video: Path, tmp_path: Path
+) -> None:
+    running = house()
+    running.reconcile()
+    running.order("a", demo_video, tmp_path / "out", first_frame=230)
+    outcome = running.outcome("a")
+    assert (outcome.reason, outcome.kind) == ("failed", "InputError")
+    assert "has 230 frames: none from 230 on" in (outcome.cause or "")
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_cannot_be_read_fails_with_its_cause(

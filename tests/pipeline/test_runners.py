@@ -65,15 +65,15 @@ class Line:
     def _collect(self, task: Task) -> Collect:
         return Collect(self.seen[task.task_id], self.ends[task.task_id])
 
-    def add(self, task_id: str, partitions: int = 1) -> Task:
+    def add(self, task_id: str, partitions: int = 1, first: int = 0) -> Task:
         self.seen[task_id], self.ends[task_id] = [], []
-        task = Task(task_id, 16, 16, 30.0, partitions)
+        task = Task(task_id, 16, 16, 30.0, partitions, first)
         self.tasks.add(task_id, task_value(task))
         create_topics(self.bus, TEST_GRAPH, task)
         return task
 
-    def start(self, task_id: str, frames: int, partitions: int = 1) -> None:
-        publish(self.bus, self.add(task_id, partitions), frames)
+    def start(self, task_id: str, frames: int, partitions: int = 1, first: int = 0) -> None:
+        publish(self.bus, self.add(task_id, partitions, first), frames)
 
     def progress(self, task_id: str) -> Progress:
         task = self.tasks.get(task_id)
@@ -115,8 +115,8 @@ def done(line: Line) -> dict[str, int]:
     return {stage: each.done for stage, each in line.progress("a").items()}
 
 
-def totals(frames: int) -> list[float]:
-    return list(accumulate(2.0 * i for i in range(frames)))
+def totals(frames: int, first: int = 0) -> list[float]:
+    return list(accumulate(2.0 * i for i in range(first, first + frames)))
 
 
 def test_every_frame_arrives_once_in_order(line: Callable[..., Line]) -> None:
@@ -127,6 +127,31 @@ def test_every_frame_arrives_once_in_order(line: Callable[..., Line]) -> None:
     assert running.scores("a") == totals(100)
     assert running.ends["a"] == [EndOfStream(task_id="a", frames=100, reason="completed")]
     assert done(running) == {"double": 100, "total": 100, "collect": 100}
+
+
+@pytest.mark.parametrize("partitions", [1, 3])
+@pytest.mark.parametrize(("first", "frames"), [(1, 0), (5, 1), (70, 40)])
+def test_a_task_may_begin_at_a_later_frame(
+    line: Callable[..., Line], first: int, frames: int, partitions: int
+) -> None:
+    running = line(Double(lambda i: time.sleep(0.002 * (i % 3)), batch_size=2))
+    running.start("a", frames, partitions, first)
+    running.finish("a")
+    assert [result.frame_id for result in running.seen["a"]] == [*range(first, first + frames)]
+    assert running.scores("a") == totals(frames, first)
+    assert running.ends["a"] == [EndOfStream(task_id="a", frames=frames, reason="completed")]
+    assert done(running) == {"double": frames, "total": frames, "collect": frames}
+
+
+def test_a_cancelled_task_counts_from_its_first_frame(line: Callable[..., Line]) -> None:
+    running = line(Double(lambda _: time.sleep(0.01)))
+    running.start("a", 1000, first=500)
+    time.sleep(0.3)
+    running.tasks.cancel("a")
+    running.finish("a", timeout=5)
+    end = running.ends["a"][0]
+    assert (end.reason, end.frames) == ("cancelled", len(running.seen["a"]))
+    assert 0 < end.frames < 500
 
 
 def test_everything_is_committed_in_the_end(line: Callable[..., Line]) -> None:
@@ -227,11 +252,12 @@ def test_a_stage_that_always_fails_fails_the_task_and_no_other(line: Callable[..
     assert not running.ends["bad"]
 
 
+@pytest.mark.parametrize("first", [0, 100])
 @pytest.mark.parametrize("kills", [[0], [3], [5], [17, 18], [11, 12, 23, 39]])
 def test_a_killed_tracker_goes_on_without_losing_or_repeating(
-    line: Callable[..., Line], kills: list[int]
+    line: Callable[..., Line], kills: list[int], first: int
 ) -> None:
-    left = list(kills)
+    left = [first + each for each in kills]
 
     def kill(frame_id: int) -> None:
         if left and frame_id == left[0]:
@@ -239,11 +265,11 @@ def test_a_killed_tracker_goes_on_without_losing_or_repeating(
             raise Killed
 
     running = line(total_fault=kill)
-    running.start("a", 40)
+    running.start("a", 40, first=first)
     running.finish("a")
     assert not left
-    assert [result.frame_id for result in running.seen["a"]] == list(range(40))
-    assert running.scores("a") == totals(40)
+    assert [result.frame_id for result in running.seen["a"]] == list(range(first, first + 40))
+    assert running.scores("a") == totals(40, first)
 
 
 @pytest.mark.parametrize("kill_at", [0, 9, 30])

@@ -4,7 +4,6 @@ import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import get_args
 
 from contanos.bus import open_bus
 from contanos.bus.kafka.settings import KafkaSettings
@@ -13,10 +12,10 @@ from contanos.stage.tasks import Tasks
 from video_analysis.assembly import Assembly, Kit
 from video_analysis.control.reconciler import Reconciler
 from video_analysis.job import read_task
-from video_analysis.pipeline import graph
+from video_analysis.pipeline import graphs
 from video_analysis.remote import RemoteRun
 from video_analysis.results.summary import Summary
-from video_analysis.settings import GraphName, Options, Settings
+from video_analysis.settings import Options, Settings
 
 
 def fresh_namespace(url: str) -> str:
@@ -32,8 +31,7 @@ class Member:
         self._pool = ThreadPoolExecutor(2)
         tasks = Tasks(self._bus, read_task)
         assembly = Assembly(self._bus, tasks, kit, self._pool)
-        graphs = [graph(name) for name in get_args(GraphName)]
-        self._supervisor = Supervisor([f for g in graphs for f in assembly.runners(g)], tasks)
+        self._supervisor = Supervisor(assembly.runners(graphs()), tasks)
         self._supervisor.start()
 
     def close(self) -> None:

@@ -4,12 +4,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
+from fastapi import FastAPI
 
 from contanos.bus.topics import topic_name
 from contanos.errors import BusError
+from contanos.service.address import Address
+from contanos.service.answers import ServiceInfo
+from contanos.service.app import service_app
+from contanos.service.board import Board
 from contanos.service.pace import Pace
 from contanos.service.recent import Recent
+from contanos.service.server import Server, Site
+from contanos.testing.stages import TEST_GRAPH
 from tests.services.service_line import Line
 
 
@@ -20,6 +28,17 @@ def running(line: Line) -> Iterator[Line]:
         yield line
     finally:
         line.stop()
+
+
+@contextmanager
+def asked(app: FastAPI) -> Iterator[httpx.Client]:
+    server = Server([Site(app, Address("127.0.0.1", 0))])
+    server.start()
+    try:
+        with httpx.Client(base_url=server.addresses[0].url, trust_env=False) as client:
+            yield client
+    finally:
+        server.stop()
 
 
 def test_lag_is_what_waits() -> None:
@@ -61,6 +80,23 @@ def test_a_task_that_is_forgotten_is_not_shown() -> None:
         line.add("a")
         line.tasks.remove("a")
         assert line.boards["double"].rows() == {}
+
+
+def test_a_service_of_two_stages_shows_both() -> None:
+    with running(Line()) as line:
+        line.feed("a", 6)
+        line.finish("a")
+        total = Board(line.bus, line.tasks, "total", lambda _: TEST_GRAPH)
+        board = Board(line.bus, line.tasks, "double", lambda _: TEST_GRAPH, beside=[total])
+        info = ServiceInfo(name="two", summary="", stages=("double", "total"))
+        with asked(service_app(info, board, line.registry)) as client:
+            rows = client.get("/tasks").json()
+            assert [(row["stage"], row["frames"]) for row in rows] == [("double", 6), ("total", 6)]
+            assert client.get("/tasks/a").json()["stage"] == "double"
+            text = client.get("/metrics").text
+        for stage in ("double", "total"):
+            assert f'contanos_task_frames{{stage="{stage}",task_id="a"}} 6.0' in text
+        assert 'contanos_tasks{state="ended"} 1.0' in text
 
 
 def test_pace() -> None:

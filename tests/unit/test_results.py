@@ -24,8 +24,10 @@ from video_analysis.results.table import SCHEMA
 from video_analysis.results.writer import ResultsWriter
 
 
-def write(folder: Path, frames: Sequence[FrameResult], frames_per_part: int = 4) -> Path:
-    writer = ResultsWriter(folder, ABOUT, frames_per_part)
+def write(
+    folder: Path, frames: Sequence[FrameResult], frames_per_part: int = 4, first: int = 0
+) -> Path:
+    writer = ResultsWriter(folder, ABOUT, frames_per_part, first=first)
     for each in frames:
         writer.add(each)
     path = writer.finish()
@@ -71,35 +73,56 @@ contents = st.lists(
 
 
 @settings(max_examples=40, deadline=None)
-@given(contents, st.integers(1, 7), st.integers(0, 12), st.integers(1, 7), st.booleans())
+@given(
+    contents,
+    st.integers(0, 20),
+    st.integers(1, 7),
+    st.integers(0, 12),
+    st.integers(1, 7),
+    st.booleans(),
+)
 def test_a_result_is_what_went_in_for_any_split_and_any_crash(
     content: list[tuple[list[Detection], int, str]],
+    first_frame: int,
     frames_per_part: int,
     crash_after: int,
     frames_per_part_after: int,
     asked: bool,
 ) -> None:
     frames = [
-        frame(i, [] if bad else found, pts, bad) for i, (found, pts, bad) in enumerate(content)
+        frame(i, [] if bad else found, pts, bad)
+        for i, (found, pts, bad) in enumerate(content, first_frame)
     ]
     with TemporaryDirectory() as name:
         crashed, undisturbed = Path(name, "crashed"), Path(name, "undisturbed")
-        first = ResultsWriter(crashed, ABOUT, frames_per_part)
+        first = ResultsWriter(crashed, ABOUT, frames_per_part, first=first_frame)
         for each in frames[:crash_after]:
             first.add(each)
         if asked:
             first.checkpoint()
         durable = first.durable
-        second = ResultsWriter(crashed, ABOUT, frames_per_part_after)
-        assert second.next_frame == durable
+        second = ResultsWriter(crashed, ABOUT, frames_per_part_after, first=first_frame)
+        assert second.next_frame == first_frame + durable
         for each in frames:
             second.add(each)
         path = second.finish()
         assert second.finish() == path  # a crash before the end was committed asks for it again
         second.discard()
         assert narrowed(list(open_results(path))) == narrowed(frames)
-        assert path.read_bytes() == write(undisturbed, frames).read_bytes()
+        again = write(undisturbed, frames, first=first_frame)
+        assert path.read_bytes() == again.read_bytes()
         assert os.listdir(crashed) == ["results.parquet"]
+
+
+def test_a_result_that_begins_later_has_its_first_frame_next(tmp_path: Path) -> None:
+    writer = ResultsWriter(tmp_path, ABOUT, first=7)
+    writer.add(frame(6))  # before the range: as if held already
+    with pytest.raises(OutputError, match="frame 8 came where 7 was due"):
+        writer.add(frame(8))
+    writer.add(frame(7, [person(1)]))
+    results = open_results(writer.finish())
+    assert (results.first, len(results)) == (7, 1)
+    assert [each.frame_id for each in results] == [7]
 
 
 def test_everything_in_a_finished_part_survives_a_kill(tmp_path: Path) -> None:

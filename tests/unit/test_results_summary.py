@@ -45,6 +45,11 @@ def test_without_a_video_it_can_be_complete() -> None:
     assert msgspec.structs.replace(PROOF, annotated=None).complete
 
 
+def test_hidden_faces_are_counted_where_they_were_asked_for() -> None:
+    assert msgspec.structs.replace(PROOF, blurred=230).complete
+    assert not msgspec.structs.replace(PROOF, blurred=229).complete
+
+
 @pytest.mark.parametrize(
     "changed", [{"tracked": 229}, {"annotated": 229}, {"read": 231}, {"dropped": 1}]
 )

@@ -208,6 +208,20 @@ def test_a_later_start_gives_the_same_groups(start: int, tmp_path: Path) -> None
     assert rest == [group for group in whole if group.end > start]
 
 
+@pytest.mark.parametrize("codec", ["source", "jpeg:90"])
+def test_frames_that_nobody_wants_any_more_are_not_read(codec: str, tmp_path: Path) -> None:
+    path, asked = make_video(tmp_path / "v.mp4", 30, options=CLOSED), 0
+
+    def wanted() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked < 8
+
+    groups, _ = grouped(path, FrameCodec.parse(codec), start=5, wanted=wanted)
+    assert asked == 8
+    assert max(group.end for group in groups) == 7
+
+
 def test_a_limit_cuts_the_last_group(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.mp4", 30, options=CLOSED)
     groups, fallbacks = grouped(path, max_frames=17)
@@ -225,7 +239,7 @@ def test_a_damaged_group_falls_back_alone(start: int, tmp_path: Path) -> None:
     groups, fallbacks = grouped(path, start=start)
     whole = [group for group in groups if group.codec != "jpeg"]
     assert [group.frame_id for group in whole] == ([0, 24] if start == 0 else [24])
-    assert fallbacks == {"a frame of it is bad or damaged": 12}
+    assert fallbacks == {"a frame of it is bad or damaged": 24 - max(start, 12)}
     frames = frames_of(path)
     assert any(isinstance(each, BadFrame) or each.damaged for each in frames[12:24])
     check_against(frames[start:], groups)

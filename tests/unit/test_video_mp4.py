@@ -24,7 +24,13 @@ from tests.unit.test_video_segments import a_frame, write
 PER_SEGMENT = 4
 
 
-def copy(path: Path, out: Path, frames: int | None = None, until: Fraction | None = None) -> Joined:
+def copy(
+    path: Path,
+    out: Path,
+    frames: int | None = None,
+    until: Fraction | None = None,
+    first: int = 0,
+) -> Joined:
     """The whole way of a video through frames and segments into an MP4."""
     directory = out.with_suffix(".segments")
     with (
@@ -33,7 +39,8 @@ def copy(path: Path, out: Path, frames: int | None = None, until: Fraction | Non
             directory, PictureFormat.of(source), frames_per_segment=PER_SEGMENT
         ) as writer,
     ):
-        for frame in itertools.islice(source, frames):
+        stop = None if frames is None else first + frames
+        for frame in itertools.islice(source, first, stop):
             assert isinstance(frame, Frame)
             writer.write(writer.canvas(frame))
     return join_segments(finished_segments(directory), out, path, until)
@@ -111,6 +118,19 @@ def test_sound_ends_with_the_pictures(suffix: str, audio: str, tmp_path: Path) -
     source = make_video(tmp_path / f"in.{suffix}", 75, audio=audio)
     assert copy(source, tmp_path / "out.mp4", frames=25).frames == 25
     _assert_tone(tmp_path / "out.mp4", 1.0)
+
+
+@pytest.mark.parametrize(("suffix", "audio"), [("mp4", "aac"), ("mkv", "libopus")])
+def test_a_range_keeps_its_own_sound(suffix: str, audio: str, tmp_path: Path) -> None:
+    """Silence but for a beep from 2.0 to 2.2 s; the range begins at 1.6 s."""
+    source = _with_beep(tmp_path / f"in.{suffix}", 75, audio, 2.0, 2.2)
+    assert copy(source, tmp_path / "out.mp4", frames=25, first=40).frames == 25
+    numbers, times = shown(tmp_path / "out.mp4")
+    assert numbers == list(range(40, 65))
+    assert times == [Fraction(n, 25) for n in range(25)]
+    starts, ends = _loud(tmp_path / "out.mp4")
+    assert starts == pytest.approx(0.4, abs=0.03)
+    assert ends == pytest.approx(0.6, abs=0.03)
 
 
 def test_pictures_only(tmp_path: Path) -> None:
@@ -222,3 +242,37 @@ def _assert_tone(path: Path, seconds: float) -> None:
     middle = samples[samples.size // 4 : samples.size // 4 + rate // 2]
     spectrum = np.abs(np.fft.rfft(middle))
     assert abs(np.argmax(spectrum) * rate / middle.size - 440) < 5
+
+
+def _with_beep(path: Path, frames: int, codec: str, start: float, end: float) -> Path:
+    """Numbered pictures, 25 a second, and silence in which a tone sounds from `start` to `end`."""
+    pictures = make_video(path.with_name(f"pictures{path.suffix}"), frames)
+    with av.open(str(pictures)) as given, av.open(str(path), "w") as container:
+        video = container.add_stream_from_template(given.streams.video[0], opaque=True)
+        sound = container.add_stream(codec, rate=48_000)
+        for packet in given.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                container.mux(packet)
+        at = np.arange(frames * 48_000 // 25) / 48_000
+        tone = np.sin(2 * np.pi * 440 * at) * ((start <= at) & (at < end)) * 8000
+        samples = np.repeat(tone.astype(np.int16)[None], 2, axis=1)
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), "s16", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        fifo = av.AudioFifo()
+        fifo.write(frame)
+        while part := fifo.read(960, partial=True):
+            container.mux(sound.encode(part))
+        container.mux(sound.encode(None))
+    return path
+
+
+def _loud(path: Path) -> tuple[float, float]:
+    """Seconds from which and to which something is heard."""
+    found: list[float] = []
+    with av.open(str(path)) as out:
+        for frame in out.decode(audio=0):
+            assert frame.time is not None
+            wave = np.abs(frame.to_ndarray().astype(float)[0])
+            found += (frame.time + np.flatnonzero(wave > 0.05) / frame.sample_rate).tolist()
+    return min(found), max(found)

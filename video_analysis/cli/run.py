@@ -30,12 +30,18 @@ def run(
     det_score: Annotated[
         float, typer.Option(min=0.1, max=1.0, help="Detections from this score on get a pose.")
     ] = _DEFAULT.det_score,
+    first_frame: Annotated[
+        int, typer.Option(min=0, help="Number of the first frame to process.")
+    ] = _DEFAULT.first_frame,
     max_frames: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many frames.")
     ] = None,
     trail: Annotated[
         int, typer.Option(min=0, max=1000, help="Frames that a person's trail reaches back.")
     ] = _DEFAULT.trail,
+    blur: Annotated[
+        bool, typer.Option("--blur", help="Hide faces in the annotated video.")
+    ] = _DEFAULT.blur,
     bus: Annotated[
         str | None, typer.Option(help="kafka://host:port: let the services do it, and wait.")
     ] = None,
@@ -56,8 +62,10 @@ def run(
         runtime=runtime,
         precision=precision,
         det_score=det_score,
+        first_frame=first_frame,
         max_frames=max_frames,
         trail=trail,
+        blur=blur,
         video=not no_video,
     )
     from video_analysis.cli.watch import run_watched  # what it imports takes a second

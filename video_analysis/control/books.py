@@ -37,7 +37,8 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
     """What ingest did, noted before it sends the end of the stream.
 
     Attributes:
-        read: frames that the source gave, those that could not be decoded included.
+        read: frames of the task's range that the source gave, those that could not be decoded
+            included.
         published: frames put on the bus.
         failed: of these, the ones that could not be decoded.
         seconds: that decoding and encoding took.

@@ -22,7 +22,7 @@ from video_analysis.control.prepare import make_job, open_source
 from video_analysis.control.report import summarise
 from video_analysis.control.stall import Stall
 from video_analysis.job import job_of, read_task
-from video_analysis.pipeline import graph, graph_of
+from video_analysis.pipeline import graph_for, graph_of
 from video_analysis.results.summary import write_summary
 from video_analysis.settings import Settings
 from video_analysis.workspace import FolderBusy, Workspace
@@ -160,7 +160,8 @@ class Charge:
         return Workspace(Path(self.order.folder), Path(self.order.source), resume)
 
     def _look_for_stall(self, task: Task, progress: Progress) -> None:
-        if where := self._stall.look(graph_of(task), progress, self._published(task)):
+        read = self._feed.read if self._feed else 0
+        if where := self._stall.look(graph_of(task), progress, self._published(task), read):
             seconds = self._settings.stall_seconds
             error = TaskFailed(f"no frame came out for {seconds:g} s; is the service running?")
             self._tasks.fail(task.task_id, where, error)
@@ -172,7 +173,7 @@ class Charge:
     def _remove(self) -> None:
         """After the grace period: nothing of the task is left on the bus but its outcome."""
         task_id = self.order.task_id
-        delete_topics(self._bus, graph(self.order.options.graph), task_id)
+        delete_topics(self._bus, graph_for(self.order.options), task_id)
         self._tasks.remove(task_id)
         self._books.ingests.remove(task_id)
         self._books.orders.remove(task_id)

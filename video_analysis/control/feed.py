@@ -57,6 +57,11 @@ class Feed(threading.Thread):
         """Stop soon, without an end, for another one to go on. Safe from any thread."""
         self._leave.set()
 
+    @property
+    def read(self) -> int:
+        """Frames that the source has given, those before the task's first one too."""
+        return self._source.read
+
     def run(self) -> None:
         """Feed until the file ends or nobody wants more."""
         task_id = self._task.task_id

@@ -4,14 +4,15 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Collection, Iterator
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 import structlog
 
 from contanos.bus import Bus, TopicPartition
 from contanos.bus.topics import RAW_FRAMES, topic_name
-from contanos.messages import EndOfStream, Reason
+from contanos.errors import InputError
+from contanos.messages import EndOfStream
 from contanos.stage.contract import Task
 from contanos.stage.tasks import Tasks
 from contanos.video.codec import FrameCodec
@@ -38,7 +39,7 @@ class _Flying(NamedTuple):
 
 
 class FileIngest:
-    """Publishes a file's frames and the end of the stream.
+    """Publishes a file's frames, from the task's first one on, and the end of the stream.
 
     Started again on topics that hold some of the frames already, it goes on after them.
 
@@ -54,6 +55,9 @@ class FileIngest:
         max_frames: stop after so many, None for all.
         reports: where it is noted what was done.
         leave: set it to stop without an end, for another one to go on.
+
+    Attributes:
+        published: frames put on the bus, by this one or by those before it.
     """
 
     def __init__(
@@ -78,10 +82,13 @@ class FileIngest:
         self._codec = codec
         self._groups = groups
         self._in_flight = in_flight
-        self._max_frames = max_frames
+        self._first = task.first_frame
+        self._stop = None if max_frames is None else self._first + max_frames
         self._reports = reports
         self._seconds = 0.0
+        self._failed = 0
         self._flying: deque[_Flying] = deque()
+        self._cut = False
         topic = topic_name(RAW_FRAMES, task.task_id)
         self._partitions = [TopicPartition(topic, i) for i in range(task.partitions)]
         self._ends = {each: bus.end_offset(each) for each in self._partitions}
@@ -89,28 +96,32 @@ class FileIngest:
         self._producer = bus.producer()
 
     def run(self) -> None:
-        """Publish until the file ends or nobody wants more."""
-        reason: Reason = "completed"
+        """Publish until the file ends or nobody wants more.
+
+        Raises:
+            InputError: the file ends before the task's first frame.
+        """
         for number, value in enumerate(self._timed(self._values())):
             at = self._partitions[number % len(self._partitions)]
             first, end = _span(value)
             if first >= self._held[at.partition]:
                 if not self._room(end - first):
-                    reason = "cancelled"
                     break
                 self._send(at, first, value, end - first)
-            self.published = end
+            self.published = end - self._first
+            self._failed += _failed(value, self._first)
         if not self._leave.is_set():
-            self._finish(reason)
+            self._finish()
 
     def _values(self) -> Iterator[Value]:
         if not self._bus.by_reference:
             self._sent_as = self._codec.groups(
-                self._source, max_frames=self._max_frames, source_id=self._task.task_id
+                self._source, self._first, self._stop, self._task.task_id, self._goes_on
             )
             yield from self._sent_as
-        else:
-            for frame in islice(self._source, self._max_frames):
+            return
+        for frame in takewhile(lambda _: self._goes_on(), islice(self._source, self._stop)):
+            if frame.frame_id >= self._first:
                 yield self._codec.through(frame)
 
     def _held_in(self, source: TopicPartition) -> int:
@@ -125,33 +136,34 @@ class FileIngest:
         self._ends[at] += 1
         self._flying.append(_Flying(at, self._ends[at], frames))
 
-    def _finish(self, reason: Reason) -> None:
+    def _finish(self) -> None:
         """What was done is noted first, so that whoever sees the end finds the note."""
+        if self._cut:  # an earlier ingest may have come further
+            self.published = max(self.published, max(self._held) - self._first)
+        elif self._first and not self.published:
+            count = self._source.read
+            raise InputError(f"{self._source.path} has {count} frames: none from {self._first} on")
         self._producer.flush()
-        fallbacks = dict(self._fallbacks())
-        if fallbacks:
-            log.warning("frames travel as JPEGs", task_id=self._task.task_id, reasons=fallbacks)
-        self._reports.put(
-            self._task.task_id,
-            IngestReport(
-                read=self._source.read,
-                published=self.published,
-                failed=self._source.failed,
-                seconds=round(self._seconds, 3),
-                truncated=self._source.truncated,
-                reason=reason,
-                fallbacks=fallbacks,
-            ),
-        )
+        task_id, report = self._task.task_id, self._report()
+        if report.fallbacks:
+            log.warning("frames travel as JPEGs", task_id=task_id, reasons=report.fallbacks)
+        self._reports.put(task_id, report)
+        frames, reason = self.published, report.reason
         for at in self._partitions:
-            end = EndOfStream(
-                task_id=self._task.task_id,
-                frames=self.published,
-                reason=reason,
-                partition=at.partition,
-            )
-            self._producer.send(at.topic, end.frames, end, at.partition)
+            end = EndOfStream(task_id=task_id, frames=frames, reason=reason, partition=at.partition)
+            self._producer.send(at.topic, self._first + frames, end, at.partition)
         self._producer.flush()
+
+    def _report(self) -> IngestReport:
+        return IngestReport(
+            read=max(self.published, self._source.read - self._first),
+            published=self.published,
+            failed=self._failed,
+            seconds=round(self._seconds, 3),
+            truncated=self._source.truncated,
+            reason="cancelled" if self._cut else "completed",
+            fallbacks=dict(self._fallbacks()),
+        )
 
     def _fallbacks(self) -> Counter[str]:
         return Counter() if self._bus.by_reference else self._sent_as.fallbacks
@@ -168,13 +180,18 @@ class FileIngest:
     def _room(self, frames: int) -> bool:
         """Wait until so many more frames may fly; False once the task is no longer wanted."""
         most = max(self._in_flight, _GROUPS_IN_FLIGHT * frames)
-        while self._wanted():
+        while self._goes_on():
             if sum(each.frames for each in self._flying) + frames <= most:
                 return True
             source, end, _ = self._flying[0]
             if self._bus.wait_committed(self._groups, source, end, _LOOK_UP):
                 self._flying.popleft()
         return False
+
+    def _goes_on(self) -> bool:
+        """Whether to read on; asked at each frame, those before the first one too."""
+        self._cut = self._cut or not self._wanted()
+        return not self._cut
 
     def _wanted(self) -> bool:
         task_id = self._task.task_id
@@ -187,3 +204,11 @@ def _span(value: object) -> tuple[int, int]:
     assert isinstance(value, Frame | BadFrame | FrameGroup)
     first = value.frame_id
     return first, value.end if isinstance(value, FrameGroup) else first + 1
+
+
+def _failed(value: Value, first: int) -> int:
+    """How many frames of a value, from the frame `first` on, have no picture."""
+    if isinstance(value, FrameGroup):
+        skipped = max(0, first - value.frame_id)
+        return sum(place.error is not None for place in value.places[skipped:])
+    return isinstance(value, BadFrame)

@@ -13,7 +13,7 @@ from contanos.video.source import VideoSource
 from video_analysis.control.books import Order
 from video_analysis.job import Job, Pictures
 from video_analysis.models.load import choose_models, skeleton_of
-from video_analysis.pipeline import graph
+from video_analysis.pipeline import graph_for
 from video_analysis.results.metadata import Metadata
 from video_analysis.settings import Settings
 
@@ -42,7 +42,7 @@ def make_job(order: Order, source: VideoSource, settings: Settings) -> Job:
         width=source.width,
         height=source.height,
         time_base=source.time_base.as_integer_ratio(),
-        stage=graph(order.options.graph).last,
+        stage=graph_for(order.options).last,
         skeleton=skeleton_of(models[1]),
         models=models,
         settings=msgspec.to_builtins(order.options),

@@ -23,7 +23,7 @@ from contanos.stage.progress import Positions, positions_of
 from contanos.stage.tasks import Tasks
 from video_analysis.control.books import Books, Order
 from video_analysis.control.charge import Charge
-from video_analysis.pipeline import graph
+from video_analysis.pipeline import graph_for
 from video_analysis.settings import Settings
 
 GROUP, DUTY, DUTY_PREFIX = "reconciler", "duty_all", "duty_"
@@ -127,11 +127,8 @@ class Reconciler:
 
     def _positions(self) -> Positions:
         """Of the groups of every graph that has a task running."""
-        names = {each.order.options.graph for each in self.charges.values() if each.feeding}
-        found: dict[str, object] = {}
-        for name in sorted(names):
-            found |= positions_of(self._bus, graph(name))
-        return found  # type: ignore[return-value]
+        feeding = [each.order.options for each in self.charges.values() if each.feeding]
+        return positions_of(self._bus, *map(graph_for, feeding))
 
     def _forget_outcomes(self) -> None:
         oldest = time.time() - self._settings.outcome_seconds

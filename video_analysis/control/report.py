@@ -63,7 +63,7 @@ def _source(job: Job, ingest: IngestReport) -> Source:
 
 
 def _proof(ingest: IngestReport, progress: Progress) -> Proof:
-    annotation = progress.get("annotation")
+    annotation, faceblur = progress.get("annotation"), progress.get("faceblur")
     return Proof(
         read=ingest.read,
         published=ingest.published,
@@ -71,5 +71,6 @@ def _proof(ingest: IngestReport, progress: Progress) -> Proof:
         posed=progress["rtmpose"].done,
         tracked=progress["bytetrack"].done,
         annotated=annotation.done if annotation else None,
+        blurred=faceblur.done if faceblur else None,
         failed=progress["results"].failed,
     )

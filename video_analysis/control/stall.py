@@ -19,15 +19,18 @@ class Stall:
         self._seen: object = None
         self._since = time.monotonic()
 
-    def look(self, graph: Graph, progress: Progress, published: int | None) -> str | None:
+    def look(
+        self, graph: Graph, progress: Progress, published: int | None, read: int
+    ) -> str | None:
         """The stage that stalls; None while things move.
 
         Args:
             graph: of the task.
             progress: of its stages.
             published: frames that ingest has sent in all; None while it still reads.
+            read: frames that it has read; on the way to a late first frame nothing else moves.
         """
-        seen = (published, [(each.done, each.end) for each in progress.values()])
+        seen = (published, read, [(each.done, each.end) for each in progress.values()])
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
         if time.monotonic() - self._since < self._patience:

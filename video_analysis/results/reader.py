@@ -41,6 +41,7 @@ class Results:
 
     Attributes:
         metadata: what holds for all frames.
+        first: the first frame's `frame_id`.
         pts: int64 [frames], presentation times in units of the metadata's time base.
         failed: why frames could not be processed, by `frame_id`.
     """
@@ -49,6 +50,7 @@ class Results:
         """Use `open_results`."""
         self._path = path
         self.metadata = metadata
+        self.first = frames.first
         self.pts = frames.pts
         self.failed = frames.failed
 
@@ -63,7 +65,7 @@ class Results:
         """
         rows = chain(self._rows(), [(-1, None)])
         row_frame, detection = next(rows)
-        for frame_id in range(len(self)):
+        for frame_id in range(self.first, self.first + len(self)):
             found = []
             while row_frame == frame_id and detection is not None:
                 found.append(detection)
@@ -87,7 +89,7 @@ class Results:
         return FrameResult(
             task_id=about.task_id,
             frame_id=frame_id,
-            pts=int(self.pts[frame_id]),
+            pts=int(self.pts[frame_id - self.first]),
             time_base=about.time_base,
             width=about.width,
             height=about.height,

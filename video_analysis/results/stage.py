@@ -16,8 +16,8 @@ class ResultsStage(TaskStage):
     name = "results"
     pixels = False
 
-    def __init__(self, folder: Path, parts: Path, metadata: Metadata) -> None:
-        self._writer = ResultsWriter(folder, metadata, FRAMES_PER_PART, parts)
+    def __init__(self, folder: Path, parts: Path, metadata: Metadata, first: int = 0) -> None:
+        self._writer = ResultsWriter(folder, metadata, FRAMES_PER_PART, parts, first)
         self._durable = self._writer.durable
 
     def process(self, item: Item) -> FrameResult:

@@ -40,11 +40,13 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     """Frames counted at every stage.
 
     Attributes:
-        read: frames that the source gave, those that could not be decoded included.
+        read: frames that the source gave, those that could not be decoded included; those before
+            the task's first one do not count.
         published: frames put on the bus.
         detected: frames that left the detector.
         posed: frames that left the pose stage.
         tracked: frames that left the tracker.
+        blurred: frames in which faces were hidden; None where this was not asked for.
         annotated: frames in the annotated video; None where none was asked for.
         dropped: frames that a live source dropped before they were numbered; 0 for files.
         failed: frames, counted above as well, that a stage could not process.
@@ -56,16 +58,16 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     posed: int
     tracked: int
     annotated: int | None
+    blurred: int | None = None
     dropped: int = 0
     failed: int = 0
 
     @property
     def complete(self) -> bool:
         """Whether every frame that was read went all the way, and none was dropped."""
-        stages = {self.published, self.detected, self.posed, self.tracked}
-        if self.annotated is not None:
-            stages.add(self.annotated)
-        return stages == {self.read} and self.dropped == 0
+        counts = {self.published, self.detected, self.posed, self.tracked}
+        counts |= {each for each in (self.blurred, self.annotated) if each is not None}
+        return counts == {self.read} and self.dropped == 0
 
 
 class People(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,16 +148,17 @@ def write_summary(summary: Summary, folder: Path) -> Path:
     return path
 
 
-def read_summary(folder: Path) -> Summary:
-    """The summary in `folder`.
+def read_summary(path: Path) -> Summary:
+    """The summary at `path`: the file, or a folder that holds it.
 
     Raises:
         InputError: there is none, or it is of another schema.
     """
+    file = path / SUMMARY if path.is_dir() else path
     try:
-        return msgspec.json.decode((folder / SUMMARY).read_bytes(), type=Summary)
+        return msgspec.json.decode(file.read_bytes(), type=Summary)
     except (OSError, msgspec.MsgspecError) as e:
-        raise InputError(f"{folder / SUMMARY} cannot be read: {e}") from e
+        raise InputError(f"{file} cannot be read: {e}") from e
 
 
 def render(summary: Summary) -> str:

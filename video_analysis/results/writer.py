@@ -39,10 +39,12 @@ class ResultsWriter:
         metadata: Metadata,
         frames_per_part: int = FRAMES_PER_PART,
         parts: Path | None = None,
+        first: int = 0,
     ) -> None:
         """Opens or continues the result in `folder`, which is made if it is missing.
 
-        The parts lie in `parts`, by default a folder of their own beside the result.
+        The parts lie in `parts`, by default a folder of their own beside the result. `first` is
+        the first frame's `frame_id`.
 
         Raises:
             OutputError: the folder cannot be written to, or holds parts of another task.
@@ -52,13 +54,14 @@ class ResultsWriter:
         self._folder_of_parts = parts or folder / PARTS
         with as_output_error(self._folder_of_parts):
             self._folder_of_parts.mkdir(parents=True, exist_ok=True)
-        self._durable = self._held_frames()
+        self._first = first
+        self._durable = self._after_held()
         self._pending: list[FrameResult] = []
 
     @property
     def durable(self) -> int:
         """How many frames, from the first on, survive a crash at this moment."""
-        return self._durable
+        return self._durable - self._first
 
     @property
     def next_frame(self) -> int:
@@ -91,7 +94,7 @@ class ResultsWriter:
             self._write_part()
             self._durable = self.next_frame
             self._pending = []
-        return self._durable
+        return self.durable
 
     def finish(self) -> Path:
         """Joins the parts into the result and returns its path; `discard` then removes the parts.
@@ -101,7 +104,7 @@ class ResultsWriter:
         """
         self.checkpoint()
         result = self._folder / RESULTS
-        frames = FrameIndexWriter(0)
+        frames = FrameIndexWriter(self._first)
         with replacing(result) as file, pq.ParquetWriter(file, SCHEMA, **PARQUET) as parquet:
             for table in rebatched(self._tables(frames), ROWS_PER_GROUP):
                 parquet.write_table(table, ROWS_PER_GROUP)
@@ -155,11 +158,11 @@ class ResultsWriter:
     def _parts(self) -> list[Path]:
         return sorted(self._folder_of_parts.glob("[0-9]*.parquet"))
 
-    def _held_frames(self) -> int:
-        """How many frames the parts hold; what an interrupted write left is removed."""
+    def _after_held(self) -> int:
+        """The frame after those that the parts hold; what an interrupted write left is removed."""
         for partial in self._folder_of_parts.glob(".*"):
             remove(partial)
-        held = 0
+        held = self._first
         for path in self._parts():
             with self._opened(path) as (found, _):
                 if found.first != held:

@@ -1,0 +1,1 @@
+"""Face blur: what no output may show, from the keypoints of heads."""
