@@ -1,8 +1,10 @@
 """The web side of a service: what it is, whether it works, and how far it is."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi.params import Depends
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -14,9 +16,15 @@ from contanos.service.answers import Health, Problem, Readiness, ServiceInfo, Ta
 from contanos.service.board import Board, Check
 from contanos.service.gauges import service_registry
 
-__all__ = ["ServiceInfo", "service_app"]
+__all__ = ["ServiceInfo", "add_service_routes", "service_app"]
 
 _UNKNOWN, _UNUSABLE, _UNAVAILABLE = 404, 422, 503
+_OF_ONE = (_UNKNOWN, _UNUSABLE)
+
+Refusals = Mapping[int | str, dict[str, Any]]
+"""By status, what OpenAPI says of an answer."""
+
+_REFUSALS: Refusals = {status: {"model": Problem} for status in (_UNKNOWN, _UNUSABLE, _UNAVAILABLE)}
 
 
 def fine() -> None:
@@ -37,19 +45,40 @@ def service_app(
 
     Args:
         info: what `/` says.
-        board: what `/tasks` shows, and half of what `/ready` says.
+        board: what `/tasks` shows, with those beside it, and half of what `/ready` says.
         registry: what this process counts.
         alive: None, or what is broken for good; `/health` says it.
         started: None, or why it cannot work yet, or no longer; `/ready` says it.
     """
     app = FastAPI(title=f"contanos {info.name}", description=info.summary, version=info.version)
-    app.include_router(_life(info, board, alive, started))
-    app.include_router(_tasks(info, board))
-    app.include_router(_metrics(service_registry(registry, info.stages or [board.stage], board)))
+    add_service_routes(app, info, board, registry, alive, started)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(InputError, _unusable)
     app.add_exception_handler(BusError, _unavailable)
     return app
+
+
+def add_service_routes(
+    app: FastAPI,
+    info: ServiceInfo,
+    board: Board,
+    registry: CollectorRegistry,
+    alive: Check = fine,
+    started: Check = fine,
+    guard: Sequence[Depends] = (),
+    refusals: Refusals = _REFUSALS,
+) -> None:
+    """The same routes on an application that has others too, and answers faults in its own way.
+
+    Args:
+        app: gets the routes.
+        info: and what follows: see `service_app`.
+        guard: what lets somebody see all tasks.
+        refusals: how the application answers faults.
+    """
+    app.include_router(_life(info, board, alive, started))
+    app.include_router(_tasks(info, board, refusals), dependencies=list(guard))
+    app.include_router(_metrics(service_registry(registry, info.stages or [board.stage], board)))
 
 
 def _life(info: ServiceInfo, board: Board, alive: Check, started: Check) -> APIRouter:
@@ -80,18 +109,17 @@ def _life(info: ServiceInfo, board: Board, alive: Check, started: Check) -> APIR
     return router
 
 
-def _tasks(info: ServiceInfo, board: Board) -> APIRouter:
-    router = APIRouter(tags=["tasks"], responses={_UNAVAILABLE: {"model": Problem}})
+def _tasks(info: ServiceInfo, board: Board, refusals: Refusals) -> APIRouter:
+    router = APIRouter(tags=["service"])
+    of_one = dict(refusals)
+    of_all = {status: said for status, said in of_one.items() if status not in _OF_ONE}
 
-    @router.get("/tasks")
+    @router.get("/tasks", responses=of_all)
     def tasks() -> list[TaskRow]:
-        """How far this stage is with every task."""
-        return list(board.rows().values())
+        """How far this service's stages are with every task."""
+        return [row for each in board.all for row in each.rows().values()]
 
-    @router.get(
-        "/tasks/{task_id}",
-        responses={_UNKNOWN: {"model": Problem}, _UNUSABLE: {"model": Problem}},
-    )
+    @router.get("/tasks/{task_id}", responses=of_one)
     def task(task_id: Annotated[str, Path(examples=["7f3c"])]) -> TaskRow:
         """How far this stage is with one task."""
         row = board.rows().get(checked_task_id(task_id))

@@ -10,6 +10,7 @@ def log_to_stderr(level: str) -> None:
     """Write logfmt lines of `level` ("debug" to "error") and above to standard error."""
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

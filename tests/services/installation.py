@@ -114,6 +114,7 @@ class Installation:
             "kafka_session_seconds": SESSION_SECONDS,
             "workers": 1,
             "grace_seconds": 2,
+            "data_dir": folder / "data",
         }
         given |= settings
         self._settings = {f"CONTANOS_{key.upper()}": str(value) for key, value in given.items()}

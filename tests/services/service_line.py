@@ -25,6 +25,7 @@ from contanos.testing.stages import (
     read_task,
     task_value,
 )
+from video_analysis.services.here import Web
 
 NODES = {node.stage: node for node in TEST_GRAPH.nodes}
 STAGES = tuple(NODES)
@@ -68,6 +69,7 @@ class Line:
         self.seen: list[FrameResult] = []
         self.ends: list[EndOfStream] = []
         self.cause: str | None = None
+        self.webs: dict[str, Web] = {}
         self.checks: dict[str, Callable[[], str | None]] = {"model": lambda: None}
         self.now = time.monotonic
         self._load = load

@@ -19,6 +19,7 @@ from contanos.service.board import Board
 from contanos.service.server import Server, Site
 from contanos.stage.tasks import Tasks
 from contanos.testing.kafka.jars import kafka_version
+from video_analysis.backend.settings import BackendSettings
 from video_analysis.job import read_task
 from video_analysis.pipeline import graph_of
 from video_analysis.services import SERVICES, Service
@@ -102,7 +103,8 @@ def test_ports_are_this_machines_unless_asked_otherwise() -> None:
 
 
 def test_every_setting_in_compose_is_one() -> None:
-    ours = {f"CONTANOS_{field.upper()}" for field in Settings.model_fields}
+    fields = Settings.model_fields.keys() | BackendSettings.model_fields.keys()
+    ours = {f"CONTANOS_{field.upper()}" for field in fields}
     ours |= {"CONTANOS_MODEL_DIR", "CONTANOS_CACHE_DIR"}
     files = [
         COMPOSE_TEXT,

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -15,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from contanos.service.address import Address
 from contanos.service.answers import ServiceInfo
 from contanos.service.app import service_app
-from contanos.service.board import Board
+from contanos.service.board import Board, Check
 from contanos.service.children import say, warn
 from contanos.service.door import Door, waiting_app
 from contanos.service.server import Server, Site
@@ -30,6 +31,21 @@ _LOADING = 5.0  # seconds that a process which is starting has to notice that it
 _PATIENCE = 40.0  # seconds that a process without a parent has to stop
 
 
+class Web(Protocol):
+    """The web side of a service that answers more than every service does."""
+
+    def app(self, alive: Check, started: Check) -> FastAPI:
+        """All that it answers.
+
+        Args:
+            alive: None, or what is broken for good.
+            started: None, or why it does not work yet, or no longer.
+        """
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """What goes on beside requests, on their event loop."""
+
+
 class Services(Protocol):
     """Some services of the platform in one process.
 
@@ -37,11 +53,13 @@ class Services(Protocol):
         boards: what `/tasks` of each service shows.
         infos: what `/` of each service shows.
         registry: what this process counts.
+        webs: of the services that answer more than that.
     """
 
     boards: Mapping[str, Board]
     infos: Mapping[str, ServiceInfo]
     registry: CollectorRegistry
+    webs: Mapping[str, Web]
 
     def start(self) -> None:
         """Load models and start every thread; may take a while."""
@@ -90,13 +108,17 @@ class Start:
         assemble: makes the services.
         phase: told how far it is.
         doors: by name; they lead to the services once these are made.
+        server: behind the doors; it runs.
 
     Attributes:
         services: once they are made.
     """
 
-    def __init__(self, assemble: Callable[[], Services], phase: Phase, doors: Doors) -> None:
+    def __init__(
+        self, assemble: Callable[[], Services], phase: Phase, doors: Doors, server: Server
+    ) -> None:
         self.services: Services | None = None
+        self._server = server
         self._assemble = assemble
         self._phase = phase
         self._doors = doors
@@ -123,6 +145,8 @@ class Start:
         try:
             self.services = self._assemble()
             self._phase.loads()
+            for web in self.services.webs.values():
+                self._server.keep(web.running())
             for name, door in self._doors.items():
                 door.app = self._app(self.services, name)
             self.services.start()
@@ -131,6 +155,8 @@ class Start:
             self._fault = e
 
     def _app(self, services: Services, name: str) -> FastAPI:
+        if web := services.webs.get(name):
+            return web.app(services.dead, self._phase.why_not)
         return service_app(
             services.infos[name],
             services.boards[name],
@@ -165,7 +191,7 @@ def run_here(
     stopping, phase = Stopping(), Phase()
     doors = {name: Door(waiting_app(name, phase.why_not)) for name in places}
     server = Server([Site(doors[name], address, remedy) for name, address in places.items()])
-    start = Start(lambda: assemble(list(places), settings), phase, doors)
+    start = Start(lambda: assemble(list(places), settings), phase, doors, server)
     if supervised:
         stopping.with_parent(_PATIENCE)
     with stopping.on_signals():
@@ -179,6 +205,7 @@ def run_here(
             return _watched(start.services, stopping)
         finally:
             phase.stops()
+            server.leave()
             if start.services:
                 start.services.stop()
             server.stop()

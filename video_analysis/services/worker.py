@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import get_args
 
 import structlog
 
@@ -12,22 +11,20 @@ from contanos.bus.topics import RAW_FRAMES, topic_prefix
 from contanos.service.answers import ServiceInfo
 from contanos.service.board import Board
 from contanos.service.metrics import PrometheusMeter, process_registry
-from contanos.stage.graph import Graph
 from contanos.stage.lane import prefixes
 from contanos.stage.runner import Runner
 from contanos.stage.supervisor import Supervisor
 from contanos.stage.tasks import Tasks
 from video_analysis.assembly import Assembly, Kit, make_kit
+from video_analysis.control.desk import Desk
 from video_analysis.control.reconciler import Reconciler
 from video_analysis.job import read_task
 from video_analysis.models.load import choose_models
 from video_analysis.models.shelf import ByModel
-from video_analysis.pipeline import graph, graph_of
+from video_analysis.pipeline import graph_of, graphs
 from video_analysis.services import SERVICES
-from video_analysis.settings import GraphName, Options, Settings
-
-STAGES = {name: "results" if name == "backend" else name for name in SERVICES}
-"""The stage that each service carries."""
+from video_analysis.services.here import Web
+from video_analysis.settings import Options, Settings
 
 _PAUSE = 1.0  # seconds before a reconciler that died is replaced
 
@@ -45,6 +42,9 @@ class Worker:
     Args:
         names: of the services.
         settings: of the installation.
+
+    Attributes:
+        desk: where tasks are ordered.
     """
 
     def __init__(self, names: Sequence[str], settings: Settings) -> None:
@@ -52,9 +52,11 @@ class Worker:
         self._settings = settings
         self._bus = open_bus(settings.bus, settings.kafka)
         self.registry = process_registry(self._bus)
-        self._meter = PrometheusMeter(self.registry, [STAGES[name] for name in self._names])
+        self._stages = [stage for name in self._names for stage in SERVICES[name].stages]
+        self._meter = PrometheusMeter(self.registry, self._stages)
         self._tasks = Tasks(self._bus, read_task)
-        self._graphs = [graph(name) for name in get_args(GraphName)]
+        self.desk = Desk(self._bus, self._tasks)
+        self._graphs = graphs()
         self._kit: Kit = make_kit(choose_models(Options()), settings, load=False)
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="inference")
         self._supervisor: Supervisor | None = None
@@ -63,13 +65,13 @@ class Worker:
         self._stopping = threading.Event()
         self.boards: Mapping[str, Board] = {name: self._board(name) for name in self._names}
         self.infos: Mapping[str, ServiceInfo] = {name: self._info(name) for name in self._names}
+        self.webs: Mapping[str, Web] = {"backend": self._web()} if "backend" in names else {}
 
     def start(self) -> None:
         """Load models, then start every thread."""
         for model in self._models().values():
             model.load()
-        factories = [each for one in self._graphs for each in self._runners(one)]
-        self._supervisor = Supervisor(factories, self._tasks, self._meter)
+        self._supervisor = Supervisor(self._runners(), self._tasks, self._meter)
         self._supervisor.start()
         if "backend" in self._names:
             self._thread = threading.Thread(target=self._reconcile, name="reconciler", daemon=True)
@@ -97,9 +99,9 @@ class Worker:
         needed = {"yolox": self._kit.detector, "rtmpose": self._kit.pose}
         return {name: model for name, model in needed.items() if name in self._names}
 
-    def _runners(self, wired: Graph) -> list[Callable[[], Runner]]:
+    def _runners(self) -> list[Callable[[], Runner]]:
         assembly = Assembly(self._bus, self._tasks, self._kit, self._pool, self._meter)
-        return assembly.runners(wired, {STAGES[name] for name in self._names})
+        return assembly.runners(self._graphs, self._stages)
 
     def _reconcile(self) -> None:
         while not self._stopping.is_set():
@@ -110,17 +112,24 @@ class Worker:
                 log.exception("reconciler died, starting another")
                 self._stopping.wait(_PAUSE)
 
+    def _web(self) -> Web:
+        from video_analysis.services.control import ControlPlane  # seconds, for the backend alone
+
+        return ControlPlane(self.desk, self.infos["backend"], self.boards["backend"], self.registry)
+
     def _board(self, name: str) -> Board:
         checks = {}
         if model := self._models().get(name):
             checks["model"] = lambda: None if model.loaded else "not loaded yet"
-        return Board(self._bus, self._tasks, STAGES[name], graph_of, checks)
+        own, *others = SERVICES[name].stages
+        beside = [Board(self._bus, self._tasks, stage, graph_of) for stage in others]
+        return Board(self._bus, self._tasks, own, graph_of, checks, beside=beside)
 
     def _info(self, name: str) -> ServiceInfo:
-        stage = STAGES[name]
-        nodes = [node for wired in self._graphs for node in wired.nodes if node.stage == stage]
+        stages = SERVICES[name].stages
+        nodes = [node for wired in self._graphs for node in wired.nodes if node.stage in stages]
         reads = {f"{prefix}<task_id>" for node in nodes for prefix in prefixes(node)}
-        writes = [topic_pattern(stage)] if any(node.output for node in nodes) else []
+        writes = sorted({topic_pattern(node.stage) for node in nodes if node.output})
         if name == "backend":
             writes.append(topic_pattern(RAW_FRAMES))
         return ServiceInfo(
@@ -128,7 +137,7 @@ class Worker:
             summary=SERVICES[name].summary,
             reads=tuple(sorted(reads)),
             writes=tuple(writes),
-            stages=(stage,),
+            stages=stages,
         )
 
 

@@ -7,18 +7,20 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
+from video_analysis.backend.accounts.principal import Principal
 from video_analysis.backend.database.tables import Upload, UploadState
 from video_analysis.backend.deps import AdminStreamer, Reader, Session, Shared, Streamer
 from video_analysis.backend.paging import After, Limit, next_after, page
 from video_analysis.backend.problems import refusals, refused
 from video_analysis.backend.routes.refusals import TAKING, as_refusals
+from video_analysis.backend.state import State
 from video_analysis.backend.uploads.bring import from_media, from_url
 from video_analysis.backend.uploads.ownership import delete_upload, readable
 from video_analysis.backend.uploads.receive import receive_form
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 
-_FORM: dict[str, Any] = {
+FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -124,20 +126,27 @@ async def uploads(
     return UploadPage(items=shown, next=next_after(rows, limit))
 
 
-@router.post("", status_code=201, responses=refusals(*TAKING), openapi_extra=_FORM)
+@router.post("", status_code=201, responses=refusals(*TAKING), openapi_extra=FORM)
 async def upload_form(who: Streamer, request: Request, shared: Shared) -> UploadShown:
     """A video in the field `file` of a form. What breaks off is removed: tus can go on."""
+    return UploadShown.model_validate(await received_form(who, request, shared))
+
+
+async def received_form(who: Principal, request: Request, shared: State) -> Upload:
+    """The upload that a request's form is.
+
+    Raises:
+        HTTPException: why it was not taken; nothing is left of it.
+    """
     length = request.headers.get("Content-Length", "")
-    kind = request.headers.get("Content-Type", "")
     with as_refusals():
-        upload = await receive_form(
+        return await receive_form(
             shared,
             who.owner_id,
-            kind,
+            request.headers.get("Content-Type", ""),
             int(length) if length.isdecimal() else 0,
             request.stream(),
         )
-    return UploadShown.model_validate(upload)
 
 
 @router.post("/from-url", status_code=201, responses=refusals(401, 403, 413, 507))
@@ -163,7 +172,9 @@ async def one_upload(who: Reader, upload_id: UploadId, shared: Shared) -> Upload
 
 
 @router.delete("/{upload_id}", status_code=204, responses=refusals(401, 403, 404, 409))
-async def remove_upload(who: Streamer, upload_id: UploadId, shared: Shared) -> None:
+async def remove_upload(
+    who: Streamer, upload_id: UploadId, request: Request, shared: Shared
+) -> None:
     """Remove its file and all that is known of it; results of its tasks stay."""
     await readable(shared, who, upload_id)
-    await delete_upload(shared, upload_id)
+    await delete_upload(shared, upload_id, request)

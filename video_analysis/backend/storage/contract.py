@@ -61,6 +61,9 @@ class Storage(Protocol):
     async def remove(self, prefix: str) -> None:
         """Remove what is called `prefix`, or starts with it and a slash; fine if nothing is."""
 
+    async def ready(self) -> None:
+        """Return if it can be reached, and written to as far as that shows without writing."""
+
     async def sweep(self) -> None:
         """Remove what processes that died have left half done, if it is clear that they did."""
 

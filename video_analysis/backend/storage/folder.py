@@ -1,5 +1,6 @@
 """A folder as a storage."""
 
+import errno
 import os
 import shutil
 import time
@@ -54,6 +55,9 @@ class FolderStorage:
     async def remove(self, prefix: str) -> None:
         await to_thread.run_sync(_remove, self._path(prefix))
 
+    async def ready(self) -> None:
+        await to_thread.run_sync(self._look)
+
     async def sweep(self) -> None:
         await to_thread.run_sync(self._sweep)
 
@@ -83,6 +87,12 @@ class FolderStorage:
         folder.mkdir(parents=True, exist_ok=True)
         for each in missing:
             sync_folder(each.parent)
+
+    def _look(self) -> None:
+        with as_output_error(self._folder):
+            self._make(self._folder)
+            if not os.access(self._folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def _names(self, root: Path) -> list[str]:
         found = (each for each in root.rglob("*") if each.is_file() and each.suffix != PARTIAL)

@@ -103,6 +103,9 @@ class ObjectStorage:
         with self._reached(missing=True):
             await self._store.delete_async([*beneath, prefix])
 
+    async def ready(self) -> None:
+        await self.names("ready")
+
     async def sweep(self) -> None:
         await to_thread.run_sync(self._scratch.sweep)
 

@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+import threading
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -13,6 +14,7 @@ class Scratch:
     """A folder of one owner inside one that many share.
 
     Whoever holds its lock lives; a crash frees the lock, and the next sweep removes the folder.
+    Safe from any thread.
 
     Args:
         shared: the folder of all; made with the first file.
@@ -22,13 +24,15 @@ class Scratch:
         self._shared = shared
         self._folder = shared / secrets.token_hex(8)
         self._lock = FileLock(self._folder.with_suffix(_LOCK), thread_local=False)
+        self._making = threading.Lock()
 
     def path(self) -> Path:
         """A name for another file."""
-        if not self._lock.is_locked:
-            self._shared.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-            self._folder.mkdir()
+        with self._making:
+            if not self._lock.is_locked:
+                self._shared.mkdir(parents=True, exist_ok=True)
+                self._lock.acquire()
+                self._folder.mkdir()
         return self._folder / secrets.token_hex(8)
 
     def sweep(self) -> None:

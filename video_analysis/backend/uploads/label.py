@@ -19,8 +19,16 @@ def label_of(name: str) -> str:
     >>> label_of("walk\\r\\n.mp4")
     'walk.mp4'
     """
-    last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    shown = "".join(each for each in unicodedata.normalize("NFC", last) if _is_shown(each))
+    return shown_text(name.replace("\\", "/").rstrip("/").rpartition("/")[2])
+
+
+def shown_text(text: str) -> str:
+    """The same of what is no file's name, and has no parts.
+
+    >>> shown_text("trial 3/4\\x00")
+    'trial 3/4'
+    """
+    shown = "".join(each for each in unicodedata.normalize("NFC", text) if _is_shown(each))
     return shown.strip()[:LONGEST].strip() or _NAMELESS
 
 

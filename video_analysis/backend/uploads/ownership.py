@@ -1,8 +1,10 @@
 """Uploads of whoever asks for them."""
 
 from sqlalchemy import func, select
+from starlette.requests import HTTPConnection
 
 from video_analysis.backend.accounts.principal import Principal
+from video_analysis.backend.audit import Origin, audit
 from video_analysis.backend.database.tables import FINAL, TaskRow, Upload
 from video_analysis.backend.problems import refused
 from video_analysis.backend.state import State
@@ -30,8 +32,8 @@ async def readable(
     return upload
 
 
-async def delete_upload(state: State, upload_id: str) -> None:
-    """Remove an upload: its row, then its bytes.
+async def delete_upload(state: State, upload_id: str, by: HTTPConnection | Origin) -> None:
+    """Remove an upload: its row, then its bytes; `by` is who asked for it.
 
     Raises:
         HTTPException: 409, a task needs it.
@@ -45,4 +47,5 @@ async def delete_upload(state: State, upload_id: str) -> None:
             raise refused(409, "a task of this upload is not over: cancel it, or wait for its end")
         if upload:
             await session.delete(upload)
+            await audit(session, by, "upload deleted", upload_id)
     await state.uploads.forget(upload_id)

@@ -1,0 +1,1 @@
+"""What users fetch of a task that is over."""

@@ -1,0 +1,217 @@
+"""Tasks: made, followed, ended, repeated, removed."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated
+
+from anyio import to_thread
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from contanos.errors import BusError
+from video_analysis.backend.accounts.principal import Principal
+from video_analysis.backend.audit import audit
+from video_analysis.backend.database.tables import TaskRow, TaskState
+from video_analysis.backend.deps import Reader, Session, Shared, Writer
+from video_analysis.backend.paging import After, Limit, next_after, page
+from video_analysis.backend.problems import refusals, refused
+from video_analysis.backend.routes.results import TaskId
+from video_analysis.backend.state import State
+from video_analysis.backend.tasks import acts
+from video_analysis.backend.tasks.options import TaskOptions
+from video_analysis.backend.tasks.shown import TaskShown, shown
+from video_analysis.backend.uploads.label import shown_text
+
+router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+Priority = Annotated[
+    int, Field(ge=-100, le=100, description="Among your own tasks; the higher, the sooner.")
+]
+Label = Annotated[str, Field(min_length=1, max_length=255, description="To know it by.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Chosen by you; repeated with the same one, a request makes no second task.",
+    ),
+]
+
+
+class NewTask(BaseModel):
+    """A task to be made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload_id: str = Field(
+        max_length=24, description="Its video.", examples=["5e884898da28047151d0e56f"]
+    )
+    label: Label | None = Field(None, description="To know it by; the video's by default.")
+    priority: Priority = 0
+    options: TaskOptions = Field(default_factory=TaskOptions, description="How to process it.")
+
+
+class TaskChange(BaseModel):
+    """What to change of a task; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: Label | None = None
+    priority: Priority | None = None
+
+
+class TaskPage(BaseModel):
+    """Some tasks, the newest first."""
+
+    items: list[TaskShown] = Field(description="The tasks.")
+    next: str | None = Field(
+        description="For `after`; null on the last page.",
+        examples=["2026-11-24T05:00:00+00:00~9f86d081884c7d659a2feaa0"],
+    )
+
+
+@router.post("", status_code=201, responses=refusals(401, 403, 404, 409))
+async def make_task(
+    who: Writer,
+    given: NewTask,
+    session: Session,
+    shared: Shared,
+    response: Response,
+    key: Key = None,
+) -> TaskShown:
+    """A new task; it begins when its turn comes. 200 where the key has made it before."""
+    wish = acts.Wish(
+        upload_id=given.upload_id,
+        options=given.options.stored(),
+        label=shown_text(given.label) if given.label else None,
+        priority=given.priority,
+        key=key,
+    )
+    row, new = await acts.create(session, shared.settings, who, wish)
+    if not new:
+        response.status_code = 200
+    await session.commit()
+    shared.office.wake()
+    return shown(row)
+
+
+@router.get("", responses=refusals(401, 403))
+async def tasks(
+    who: Reader,
+    session: Session,
+    limit: Limit = 50,
+    after: After = None,
+    state: Annotated[list[TaskState] | None, Query(description="In one of these states.")] = None,
+    upload: Annotated[str | None, Query(max_length=24, description="Of this video.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Made then or later.")] = None,
+    before: Annotated[AwareDatetime | None, Query(description="Made before.")] = None,
+    user: Annotated[
+        str | None, Query(max_length=24, description="Another user's, for administrators.")
+    ] = None,
+) -> TaskPage:
+    """One's own tasks, the newest first."""
+    if user not in (None, who.owner_id) and not who.may("admin"):
+        raise refused(403, "user: only administrators see the tasks of others")
+    mine = select(TaskRow).where(TaskRow.user_id == (user or who.owner_id))
+    wanted = mine.where(TaskRow.deleted.is_(None), *_filters(state, upload, since, before))
+    rows = (await session.scalars(page(wanted, TaskRow, after, limit))).all()
+    return TaskPage(items=[shown(each) for each in rows[:limit]], next=next_after(rows, limit))
+
+
+@router.get("/{task_id}", responses=refusals(401, 403, 404))
+async def one_task(who: Reader, task_id: TaskId, session: Session) -> TaskShown:
+    """One task, as far as it is."""
+    return shown(await _theirs(session, who, task_id))
+
+
+@router.patch("/{task_id}", responses=refusals(401, 403, 404))
+async def change_task(
+    who: Writer, task_id: TaskId, given: TaskChange, session: Session, shared: Shared
+) -> TaskShown:
+    """Another label or priority."""
+    row = await _theirs(session, who, task_id, change=True)
+    if given.label is not None:
+        row.label = shown_text(given.label)
+    if given.priority is not None:
+        row.priority = given.priority
+    await session.commit()
+    shared.office.wake()
+    return shown(row)
+
+
+@router.post("/{task_id}/cancel", responses=refusals(401, 403, 404, 409))
+async def cancel_task(
+    who: Writer,
+    task_id: TaskId,
+    session: Session,
+    shared: Shared,
+    keep: Annotated[bool, Query(description="Keep what there is by then.")] = True,
+) -> TaskShown:
+    """End it early."""
+    row = await _theirs(session, who, task_id, change=True)
+    await acts.cancel(session, row, keep)
+    await session.commit()
+    await _stop(shared, row)
+    return shown(row)
+
+
+@router.post("/{task_id}/retry", status_code=201, responses=refusals(401, 403, 404, 409))
+async def retry_task(who: Writer, task_id: TaskId, session: Session, shared: Shared) -> TaskShown:
+    """The same once more, as a new task."""
+    row = await _theirs(session, who, task_id, change=True)
+    again = await acts.retry(session, shared.settings, row, who)
+    await session.commit()
+    shared.office.wake()
+    return shown(again)
+
+
+@router.delete("/{task_id}", status_code=204, responses=refusals(401, 403, 404))
+async def remove_task(
+    who: Writer, task_id: TaskId, session: Session, shared: Shared, request: Request
+) -> None:
+    """Remove it and its results; one that runs ends."""
+    row = await _theirs(session, who, task_id, change=True)
+    await acts.remove(session, row)
+    await audit(session, request, "task deleted", row.id)
+    await session.commit()
+    await _stop(shared, row)
+
+
+async def _theirs(
+    session: AsyncSession, who: Principal, task_id: str, change: bool = False
+) -> TaskRow:
+    row = await session.get(TaskRow, task_id, with_for_update=change)
+    theirs = row and (row.user_id == who.owner_id or who.may("admin"))
+    if row is None or row.deleted or not theirs:
+        raise refused(404, f"no task {task_id} is yours")
+    return row
+
+
+async def _stop(shared: State, row: TaskRow) -> None:
+    """Have the stages stop now; where the bus is away, the office does it once it is back."""
+    shared.office.wake()
+    if row.state == "running" and shared.desk.ordered(row.id):
+        with suppress(BusError):
+            await to_thread.run_sync(shared.desk.cancel, row.id)
+
+
+def _filters(
+    state: list[TaskState] | None,
+    upload: str | None,
+    since: datetime | None,
+    before: datetime | None,
+) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if state:
+        found.append(TaskRow.state.in_(state))
+    if upload:
+        found.append(TaskRow.upload_id == upload)
+    if since:
+        found.append(TaskRow.created >= since)
+    if before:
+        found.append(TaskRow.created < before)
+    return found

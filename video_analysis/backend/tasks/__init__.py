@@ -1,0 +1,1 @@
+"""Tasks of users: waiting for their turn, followed, kept, removed."""

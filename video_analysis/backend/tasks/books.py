@@ -1,0 +1,89 @@
+"""What is written down of tasks that run, each change a short transaction of its own."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import CursorResult, and_, delete, or_, select, update
+
+from video_analysis.backend.database.columns import now
+from video_analysis.backend.database.engine import Database
+from video_analysis.backend.database.tables import FINAL, TaskRow
+
+_LONGEST = 2048  # characters of a cause
+_CLAIM = timedelta(seconds=10)  # after which another backend takes over from one that is silent
+
+
+async def read(database: Database, task_id: str) -> TaskRow | None:
+    """A task's row, if it is still there."""
+    async with database.reading() as session:
+        return await session.get(TaskRow, task_id)
+
+
+async def claimed(database: Database, ours: str) -> list[TaskRow]:
+    """The tasks that run and are ours to look after; those that nobody does become ours.
+
+    Args:
+        database: where they are.
+        ours: the name of this backend.
+    """
+    mine, soon = TaskRow.claimed_by == ours, now() + _CLAIM / 2
+    late = or_(TaskRow.claimed_until.is_(None), TaskRow.claimed_until < now())
+    due = and_(TaskRow.state == "running", or_(late, and_(mine, TaskRow.claimed_until < soon)))
+    async with database.reading() as session:
+        wanted = list(await session.scalars(select(TaskRow.id).where(due)))
+    if wanted:
+        claim = update(TaskRow).where(TaskRow.id.in_(wanted), due)
+        async with database.transaction() as session:
+            await session.execute(claim.values(claimed_by=ours, claimed_until=now() + _CLAIM))
+    async with database.reading() as session:
+        running = select(TaskRow).where(TaskRow.state == "running", mine)
+        return list(await session.scalars(running))
+
+
+async def note(database: Database, progress: Mapping[str, dict[str, Any]]) -> None:
+    """Write down how far tasks are that still run."""
+    async with database.transaction() as session:
+        for task_id, fields in progress.items():
+            running = update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "running")
+            await session.execute(running.values(**fields))
+
+
+async def close(database: Database, task_id: str, **fields: Any) -> bool:
+    """A task that runs is over; False if another backend has said so before.
+
+    Args:
+        database: where it is.
+        task_id: which.
+        fields: of the row, its final state among them.
+    """
+    if cause := fields.get("cause"):
+        fields["cause"] = cause if len(cause) <= _LONGEST else cause[: _LONGEST - 1] + "…"
+    fields |= {"ended": now(), "reason": None, "claimed_by": None, "claimed_until": None}
+    running = update(TaskRow).where(TaskRow.id == task_id, TaskRow.state == "running")
+    async with database.transaction() as session:
+        done = await session.execute(running.values(**fields))
+        assert isinstance(done, CursorResult)
+        return bool(done.rowcount)
+
+
+async def deleted(database: Database) -> list[TaskRow]:
+    """Tasks that are over, and that their users have deleted."""
+    gone = select(TaskRow).where(TaskRow.deleted.is_not(None), TaskRow.state.in_(FINAL))
+    async with database.reading() as session:
+        return list(await session.scalars(gone))
+
+
+async def remove(database: Database, task_id: str) -> None:
+    """Nothing of a deleted task is left but its row."""
+    async with database.transaction() as session:
+        await session.execute(
+            delete(TaskRow).where(TaskRow.id == task_id, TaskRow.deleted.is_not(None))
+        )
+
+
+async def states(database: Database, task_ids: Sequence[str]) -> dict[str, str]:
+    """The states of those tasks that there are."""
+    found = select(TaskRow.id, TaskRow.state).where(TaskRow.id.in_(task_ids))
+    async with database.reading() as session:
+        return dict((await session.execute(found)).all())

@@ -1,0 +1,148 @@
+"""Follows the tasks that run: ordered from the stages, their progress noted, kept once over."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from anyio import to_thread
+from msgspec import convert
+from sqlalchemy.exc import SQLAlchemyError
+
+from contanos.errors import ContanosError, InputError
+from contanos.service.pace import Pace
+from video_analysis.backend.database.engine import Database
+from video_analysis.backend.database.tables import TaskRow, Upload, new_id
+from video_analysis.backend.tasks import books
+from video_analysis.backend.tasks.keep import Keeper
+from video_analysis.backend.tasks.work import Work
+from video_analysis.backend.uploads.intake import Intake
+from video_analysis.control.books import Outcome
+from video_analysis.control.desk import Desk
+from video_analysis.settings import Options
+
+_NOTED = 1.0  # seconds between two notes of how far tasks are
+
+log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Looks after the tasks that run and are this backend's.
+
+    What takes long for one task is done beside the others, once at a time.
+
+    Args:
+        database: where they are written down.
+        uploads: has their videos.
+        desk: where they are ordered.
+        work: their folders.
+        keeper: ends them.
+    """
+
+    def __init__(
+        self, database: Database, uploads: Intake, desk: Desk, work: Work, keeper: Keeper
+    ) -> None:
+        self._database = database
+        self._uploads = uploads
+        self._desk = desk
+        self._work = work
+        self._keeper = keeper
+        self._ours = new_id()
+        self._pace = Pace()
+        self._noted = 0.0
+        self._busy: dict[str, asyncio.Task[None]] = {}
+
+    async def look(self) -> None:
+        """Do what is next for each of them."""
+        rows = await books.claimed(self._database, self._ours)
+        going = [each for each in rows if not self._attend(each)]
+        if going and time.monotonic() - self._noted >= _NOTED:
+            self._noted = time.monotonic()
+            await self._note(going)
+
+    async def close(self) -> None:
+        """Leave everything as it is."""
+        busy = list(self._busy.values())
+        for each in busy:
+            each.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+    def _attend(self, row: TaskRow) -> bool:
+        """Whether there is something to do for a task but to wait; it is then being done."""
+        if row.id in self._busy:
+            return True
+        if step := self._next_step(row):
+            task = asyncio.create_task(self._do(row, step), name=f"task {row.id}")
+            self._busy[row.id] = task
+            task.add_done_callback(lambda _: self._busy.pop(row.id, None))
+        return step is not None
+
+    def _next_step(self, row: TaskRow) -> Callable[[TaskRow], Awaitable[None]] | None:
+        outcome = self._desk.outcome(row.id)
+        if outcome:
+            return lambda row: self._end(row, outcome)
+        if not self._desk.ordered(row.id):
+            return self._drop if row.cancel else self._order
+        if row.cancel and not self._desk.tasks.cancelled(row.id):
+            return self._cancel
+        return None
+
+    async def _do(self, row: TaskRow, step: Callable[[TaskRow], Awaitable[None]]) -> None:
+        """The boundary of one task: its trouble is no other's; the next look tries again."""
+        try:
+            await step(row)
+        except (ContanosError, SQLAlchemyError, OSError) as e:
+            log.warning("a task waits", task_id=row.id, cause=str(e))
+            await asyncio.sleep(_NOTED)
+
+    async def _order(self, row: TaskRow) -> None:
+        try:
+            video = await self._video(row)
+        except (InputError, FileNotFoundError) as e:
+            await self._keeper.end(row, Outcome(reason="failed", at=time.time(), cause=str(e)))
+            return
+        options = convert(row.options, Options)
+        out = self._work.out(row.id)
+        await to_thread.run_sync(self._desk.order, row.id, video, out, options)
+
+    async def _video(self, row: TaskRow) -> Path:
+        """A file that stays there as long as the task runs."""
+        async with self._database.reading() as session:
+            upload = await session.get(Upload, row.upload_id) if row.upload_id else None
+        if upload is None:
+            raise InputError("its video was deleted")
+        async with self._uploads.video_of(upload) as video:
+            if upload.source == "media":
+                return video
+            return await self._work.bring(row.id, video)
+
+    async def _cancel(self, row: TaskRow) -> None:
+        await to_thread.run_sync(self._desk.cancel, row.id)
+
+    async def _drop(self, row: TaskRow) -> None:
+        """Cancelled before it was ordered: there is nothing to keep."""
+        await books.close(self._database, row.id, state="cancelled")
+        await self._work.remove(row.id)
+
+    async def _end(self, row: TaskRow, outcome: Outcome) -> None:
+        now = await books.read(self._database, row.id)  # it may have been deleted meanwhile
+        try:
+            await self._keeper.end(now or row, outcome)
+        except InputError as e:
+            log.exception("a result cannot be kept", task_id=row.id)
+            failed = Outcome(reason="failed", at=outcome.at, cause=f"its result is damaged: {e}")
+            await self._keeper.end(row, failed)
+
+    async def _note(self, rows: list[TaskRow]) -> None:
+        ids = [each.id for each in rows]
+        seen = await to_thread.run_sync(self._desk.progress, ids)
+        found: dict[str, dict[str, Any]] = {}
+        for task_id, (progress, total) in seen.items():
+            frames = min(each.done for each in progress.values())
+            fps = self._pace.note(task_id, frames, time.monotonic())
+            found[task_id] = {"frames": frames, "fps": fps, "frames_total": total}
+        self._pace.keep(ids)
+        if found:
+            await books.note(self._database, found)

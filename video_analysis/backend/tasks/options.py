@@ -1,0 +1,62 @@
+"""How a task is processed, as its user chooses it; whatever else is sent is refused."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from video_analysis.models import manifest
+from video_analysis.settings import GraphName, Options
+
+_DEFAULT = Options()
+_MOST_FRAMES = 2**31 - 1
+
+
+def _named(kind: str) -> AfterValidator:
+    known = tuple(each.name for each in manifest().assets.values() if each.about["task"] == kind)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise ValueError(f"choose one of {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+class TaskOptions(BaseModel):
+    """How a task is processed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    graph: GraphName = Field(
+        _DEFAULT.graph, description="Poses before identities, or identities before poses."
+    )
+    detector: Annotated[str, _named("detect")] = Field(
+        _DEFAULT.detector, max_length=64, description="Model that finds people."
+    )
+    pose: Annotated[str, _named("pose")] = Field(
+        _DEFAULT.pose, max_length=64, description="Model that estimates poses."
+    )
+    det_score: float = Field(
+        _DEFAULT.det_score, ge=0.1, le=1, description="Detections from this score on get a pose."
+    )
+    first_frame: int = Field(
+        _DEFAULT.first_frame, ge=0, le=_MOST_FRAMES, description="Number of the first frame."
+    )
+    max_frames: int | None = Field(
+        _DEFAULT.max_frames, ge=1, le=_MOST_FRAMES, description="Stop after so many frames."
+    )
+    trail: int = Field(
+        _DEFAULT.trail, ge=0, le=1000, description="Frames that a person's trail reaches back."
+    )
+    blur: bool = Field(_DEFAULT.blur, description="Hide faces in the annotated video.")
+    video: bool = Field(_DEFAULT.video, description="Make an annotated video beside the data.")
+
+    @model_validator(mode="after")
+    def _blur_what(self) -> Self:
+        if self.blur and not self.video:
+            raise ValueError("blur is for the annotated video, and none is asked for")
+        return self
+
+    def stored(self) -> dict[str, Any]:
+        """As the database keeps them; `Options` can be made of it."""
+        return self.model_dump()
