@@ -49,10 +49,12 @@ class Deployment:
 
     Attributes:
         url: of the bus that they share.
+        ports: where each service answers, by name.
     """
 
     def __init__(self, url: str, broker: int, folder: Path) -> None:
         self.url = url
+        self.ports: dict[str, int] = {}
         self._folder = folder
         self._started: dict[str, subprocess.Popen[bytes]] = {}
         self._watched = {BROKER: psutil.Process(broker)}
@@ -64,6 +66,7 @@ class Deployment:
             MachineError: one ended, or did not get ready in time.
         """
         ports = dict(zip(services, free_ports(len(services)), strict=True))
+        self.ports |= ports
         for name, port in ports.items():
             process = self._begin(name, port, environment)
             self._started[name], self._watched[name] = process, psutil.Process(process.pid)
@@ -123,7 +126,7 @@ class Deployment:
                 stdin=subprocess.PIPE,  # closes with us, however we end; the service then ends too
                 stdout=said,
                 stderr=said,
-                env=os.environ | environment,
+                env={**os.environ, "CONTANOS_DATA_DIR": str(self._folder / "data"), **environment},
             )
 
     def _said(self, name: str) -> str:

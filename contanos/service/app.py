@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.exceptions import HTTPException
 
-from contanos.bus.topics import checked_task_id
+from contanos.bus.topics import PATTERN, checked_task_id
 from contanos.errors import BusError, InputError
 from contanos.service.answers import Health, Problem, Readiness, ServiceInfo, TaskRow
 from contanos.service.board import Board, Check
@@ -21,10 +21,25 @@ __all__ = ["ServiceInfo", "add_service_routes", "service_app"]
 _UNKNOWN, _UNUSABLE, _UNAVAILABLE = 404, 422, 503
 _OF_ONE = (_UNKNOWN, _UNUSABLE)
 
+TaskId = Annotated[
+    str,
+    Path(
+        description="Of a task.",
+        examples=["7f3c"],
+        json_schema_extra={"pattern": PATTERN},  # refused in our own words
+    ),
+]
+
 Refusals = Mapping[int | str, dict[str, Any]]
 """By status, what OpenAPI says of an answer."""
 
 _REFUSALS: Refusals = {status: {"model": Problem} for status in (_UNKNOWN, _UNUSABLE, _UNAVAILABLE)}
+
+
+_COUNTS = {
+    each: {"schema": {"type": "string"}, "example": "contanos_frames_total 3840.0\n"}
+    for each in ("text/plain", "application/openmetrics-text")
+}
 
 
 def fine() -> None:
@@ -120,7 +135,7 @@ def _tasks(info: ServiceInfo, board: Board, refusals: Refusals) -> APIRouter:
         return [row for each in board.all for row in each.rows().values()]
 
     @router.get("/tasks/{task_id}", responses=of_one)
-    def task(task_id: Annotated[str, Path(examples=["7f3c"])]) -> TaskRow:
+    def task(task_id: TaskId) -> TaskRow:
         """How far this stage is with one task."""
         row = board.rows().get(checked_task_id(task_id))
         if row is None:
@@ -137,9 +152,13 @@ def _metrics(registry: CollectorRegistry) -> APIRouter:
     @router.get(
         "/metrics",
         response_class=Response,
-        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+        responses={200: {"content": _COUNTS}},
     )
-    def metrics(accept: Annotated[str, Header()] = "*/*") -> Response:
+    def metrics(
+        accept: Annotated[
+            str, Header(description="Which of the two formats.", examples=["text/plain"])
+        ] = "*/*",
+    ) -> Response:
         """Counts for Prometheus."""
         encode, media_type = choose_encoder(accept)
         return Response(encode(registry), headers={"content-type": media_type})

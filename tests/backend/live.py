@@ -1,22 +1,29 @@
-"""A control plane as a process of its own, with real sockets, that tests may kill."""
+"""A control plane as a process of its own, with real sockets, that tests may kill.
+
+It has no stages, unless it is a `WorkingServer`.
+"""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
-import uvicorn
 
+from contanos.service.address import Address
+from contanos.service.logs import log_to_stderr
+from contanos.service.server import Server, Site
 from contanos.testing.kafka.ports import free_ports
-from tests.backend.clients import ADMIN, Person
+from tests.backend.clients import ADMIN, Person, quiet_desk
 from video_analysis.backend.app import control_app
 from video_analysis.backend.settings import read_backend_settings
 from video_analysis.backend.state import State
+from video_analysis.control.desk import Desk
 
 _START_SECONDS = 60.0
 
@@ -53,7 +60,7 @@ class LiveServer:
 
     def start(self) -> None:
         """Return once it answers."""
-        command = [sys.executable, "-m", "tests.backend.live", str(self.port)]
+        command = [sys.executable, "-m", "tests.backend.live", str(self.port), *self._stages()]
         self._process = subprocess.Popen(
             command, env=self._environment, stdout=subprocess.DEVNULL, start_new_session=True
         )
@@ -78,16 +85,45 @@ class LiveServer:
             self._process.wait()
             self._process = None
 
+    def _stages(self) -> list[str]:
+        return []
+
     def log_in(self, who: Person = ADMIN) -> dict[str, str]:
         """The headers of somebody who has logged in."""
         answer = httpx.post(f"{self.api}/login", json=who._asdict(), timeout=30)
         assert answer.status_code == 200, answer.text
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
+    def make_key(self, who: Person = ADMIN, *scopes: str) -> str:
+        """An API key of theirs."""
+        wish = {"name": "tests", "scopes": scopes or ("read", "write")}
+        answer = httpx.post(f"{self.api}/keys", json=wish, headers=self.log_in(who), timeout=30)
+        assert answer.status_code == 201, answer.text
+        key: str = answer.json()["key"]
+        return key
 
-def main(port: str) -> None:
-    state = State.of(read_backend_settings())
-    uvicorn.run(control_app(state), host="127.0.0.1", port=int(port), log_level="warning")
+
+class WorkingServer(LiveServer):
+    """It has all stages in its process, on memory://, so that tasks are done."""
+
+    def _stages(self) -> list[str]:
+        return [str(self.data_dir.with_name(f"{self.data_dir.name}-stages"))]
+
+
+def _desk(stages: str | None) -> AbstractContextManager[Desk]:
+    if stages is None:
+        return nullcontext(quiet_desk())
+    from tests.backend.stages import working_stages  # they need seconds, and memory
+
+    return working_stages(Path(stages))
+
+
+def main(port: str, stages: str | None = None) -> None:
+    log_to_stderr("warning")
+    with _desk(stages) as desk:
+        state = State.of(read_backend_settings(), desk)
+        Server([Site(control_app(state), Address("127.0.0.1", int(port)))]).start()
+        signal.pause()
 
 
 if __name__ == "__main__":

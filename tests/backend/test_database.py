@@ -81,15 +81,15 @@ async def test_writers_wait_for_each_other_and_readers_for_nobody(database: Data
             async with database.transaction() as session:
                 user = await session.scalar(select(User).with_for_update())
                 assert user
-                user.wrong += 1
+                user.quota_tasks = (user.quota_tasks or 0) + 1
 
     async with database.transaction() as session:
         session.add(someone("ada"))
     async with database.reading() as reader:
-        await reader.scalar(select(User.wrong))
+        await reader.scalar(select(User.quota_tasks))
         await asyncio.gather(*(count(10) for _ in range(4)))
     async with database.reading() as session:
-        assert await session.scalar(select(User.wrong)) == 40
+        assert await session.scalar(select(User.quota_tasks)) == 40
 
 
 @pytest.mark.parametrize("url", ["mysql://h/d", "not a url", "kafka://h:1"])

@@ -9,9 +9,14 @@ from sqlalchemy import Select, and_, or_
 
 from contanos.errors import InputError
 
-Limit = Annotated[int, Query(ge=1, le=200, description="Rows of a page, at most.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Rows of a page, at most.", examples=[50])]
 After = Annotated[
-    str | None, Query(max_length=80, description="`next` of the page before; none for the first.")
+    str | None,
+    Query(
+        max_length=80,
+        description="`next` of the page before; none for the first.",
+        examples=["2026-11-24T05:00:00+00:00~5e884898da28047151d0e56f"],
+    ),
 ]
 
 
@@ -55,6 +60,6 @@ def _read(after: str) -> tuple[datetime, str]:
         found = datetime.fromisoformat(moment)
     except ValueError as e:
         raise InputError("after: give `next` of the page before") from e
-    if found.tzinfo is None or "\\0" in row_id:
+    if found.tzinfo is None or "\0" in row_id:
         raise InputError("after: give `next` of the page before")
     return found, row_id

@@ -5,17 +5,21 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import HTTPConnection
 
 from contanos.errors import BusError, InputError, OutputError
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+_COMPONENT = "ProblemDetails"  # services have a `Problem` of their own
+_DATA_EXCEPTION = "22"  # the class of SQLSTATE
 
 
 class Problem(BaseModel):
@@ -33,7 +37,7 @@ class Problem(BaseModel):
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What a route's documentation says about them."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{_COMPONENT}"}}}
     return {each: {"description": _title(each), "content": content} for each in statuses}
 
 
@@ -43,13 +47,24 @@ def refused(status: int, detail: str, **headers: str) -> HTTPException:
 
 
 def explain(app: FastAPI) -> None:
-    """Have `app` answer every error as a problem."""
+    """Have `app` answer every error as a problem, and describe it."""
+    described = app.openapi
+
+    def with_problems() -> dict[str, Any]:
+        document = described()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas[_COMPONENT] = Problem.model_json_schema()
+        return document
+
+    app.openapi = with_problems  # type: ignore[method-assign]
     app.add_exception_handler(StarletteHTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(WebSocketRequestValidationError, _invalid)
     app.add_exception_handler(InputError, _input)
     app.add_exception_handler(BusError, _bus)
     app.add_exception_handler(OutputError, _stored)
     app.add_exception_handler(OperationalError, _stored)
+    app.add_exception_handler(DBAPIError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -59,7 +74,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+    assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)
     wrong = [f"{_where(each['loc'])}: {each['msg']}" for each in error.errors()]
     return problem(request, 422, "; ".join(wrong))
 
@@ -69,7 +84,10 @@ async def _input(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _bus(request: Request, error: Exception) -> JSONResponse:
-    return problem(request, 503, f"{error}; try again later", {"Retry-After": "5"})
+    """The message may name our own hosts."""
+    log.error("the bus cannot be reached", path=request.url.path, cause=str(error))
+    detail = "the bus that tasks are ordered by cannot be reached; try again later"
+    return problem(request, 503, detail, {"Retry-After": "5"})
 
 
 async def _stored(request: Request, error: Exception) -> JSONResponse:
@@ -79,16 +97,32 @@ async def _stored(request: Request, error: Exception) -> JSONResponse:
     return problem(request, 503, detail, {"Retry-After": "5"})
 
 
+async def _unstorable(request: Request, error: Exception) -> JSONResponse:
+    """A character or number from the client that the database has no place for.
+
+    Raises:
+        DBAPIError: it was something else.
+    """
+    assert isinstance(error, DBAPIError)
+    if not str(getattr(error.orig, "sqlstate", "")).startswith(_DATA_EXCEPTION):
+        raise error
+    return problem(request, 422, "a character or number in the request cannot be stored")
+
+
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    return unexpected(request)
+
+
+def unexpected(connection: HTTPConnection) -> JSONResponse:
     """The log has the cause; it is nothing that a client should see."""
-    return problem(request, 500, "something went wrong here; the server's log says what")
+    return problem(connection, 500, "something went wrong here; the server's log says what")
 
 
 def problem(
-    request: Request, status: int, detail: str, headers: dict[str, str] | None = None
+    connection: HTTPConnection, status: int, detail: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
     """The answer to a request that was not done."""
-    request_id = getattr(request.state, "request_id", None)
+    request_id = getattr(connection.state, "request_id", None)
     body = Problem(title=_title(status), status=status, detail=detail, request_id=request_id)
     return JSONResponse(body.model_dump(), status, headers, MEDIA_TYPE)
 

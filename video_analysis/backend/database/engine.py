@@ -1,13 +1,15 @@
 """Opens the database: SQLite by default, PostgreSQL by URL."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import URL, event, make_url
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, sessionmaker
 
 from contanos.errors import MachineError, SettingError
 from video_analysis.backend.database.migrate import migrate
@@ -16,6 +18,9 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _WAIT = 30.0  # seconds that a writer waits for another one
 _POOL = 8
 _READS = "reads"  # an execution option; sessions have it too
+_READERS = 2  # threads that read SQLite
+
+Found = TypeVar("Found")
 
 
 class Database:
@@ -36,9 +41,10 @@ class Database:
             self._engine = create_async_engine(self.url, **options)
         except ModuleNotFoundError as e:
             raise MachineError(f"{e.name} is missing: pip install 'contanos[postgresql]'") from e
+        self._readers = self._open_readers() if self.sqlite else None
+        self._turns: CapacityLimiter | None = None
         if self.sqlite:
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(self._engine.sync_engine, "begin", _begin_sqlite)
+            _listen(self._engine.sync_engine)
         self._sessions = async_sessionmaker(self._engine, expire_on_commit=False)
 
     @property
@@ -76,9 +82,35 @@ class Database:
             await session.connection(execution_options={_READS: True})
             yield session
 
+    async def read(self, ask: Callable[[Session], Found]) -> Found:
+        """What `ask` finds, which changes nothing, and waits for nobody who does.
+
+        For what is asked again and again: on SQLite all of it is one step of another thread, where
+        `reading` is many, each of which waits for a busy processor.
+        """
+        if self._readers is None:
+            async with self.reading() as session:
+                return await session.run_sync(ask)
+        self._turns = self._turns or CapacityLimiter(_READERS)
+        return await to_thread.run_sync(self._read, ask, limiter=self._turns)
+
     async def close(self) -> None:
         """Release all connections."""
         await self._engine.dispose()
+        if self._readers:
+            self._readers.kw["bind"].dispose()
+
+    def _open_readers(self) -> sessionmaker[Session]:
+        engine = create_engine(
+            self.url.set(drivername="sqlite"), execution_options={_READS: True}, pool_size=_READERS
+        )
+        _listen(engine)
+        return sessionmaker(engine, expire_on_commit=False)
+
+    def _read(self, ask: Callable[[Session], Found]) -> Found:
+        assert self._readers
+        with self._readers() as session:
+            return ask(session)
 
 
 def driven(url: str) -> URL:
@@ -97,6 +129,11 @@ def driven(url: str) -> URL:
             f"{name} is no database of ours: use sqlite:///path or postgresql://host/name"
         )
     return made.set(drivername=_DRIVERS[name])
+
+
+def _listen(engine: Engine) -> None:
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -52,8 +52,6 @@ class User(Table):
         views: for a viewer, that user.
         password: argon2 hash.
         active: whether it may come in.
-        wrong: wrong passwords in a row.
-        locked_until: no password is tried before.
         quota_bytes: instead of the setting of that name; the other quotas likewise.
     """
 
@@ -66,8 +64,6 @@ class User(Table):
     views: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     active: Mapped[bool] = mapped_column(default=True)
     created: Mapped[datetime] = mapped_column(default=now)
-    wrong: Mapped[int] = mapped_column(default=0)
-    locked_until: Mapped[datetime | None]
     quota_bytes: Mapped[int | None]
     quota_tasks: Mapped[int | None]
     quota_minutes: Mapped[float | None]
@@ -92,6 +88,24 @@ class Login(Table):
     created: Mapped[datetime] = mapped_column(default=now)
     expires: Mapped[datetime]
     ended: Mapped[datetime | None]
+
+
+class WrongLogins(Table):
+    """Wrong passwords for a name in a row, whether or not there is an account of that name.
+
+    Attributes:
+        name: digest of the name, by a key of ours: what was typed may have been a password.
+        wrong: how many.
+        at: when the last one was.
+        locked_until: no password is tried before.
+    """
+
+    __tablename__ = "wrong_logins"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    wrong: Mapped[int] = mapped_column(default=0)
+    at: Mapped[datetime] = mapped_column(default=now, index=True)
+    locked_until: Mapped[datetime | None]
 
 
 class ApiKey(Table):
@@ -161,16 +175,19 @@ class TaskRow(Table):
         priority: among the tasks of the same user, the higher the sooner.
         idempotency_key: chosen by the client; the same one is the same task.
         reason: why it waits, in words for its user.
+        retry_of: the task whose video and options it repeats.
         cancel: whether it is to end early.
         keep_partial: whether what there is by then is kept.
         cause: of a failure, in words for its user.
         frames: that came out at the end of the chain.
         frames_total: that are expected, if that is known.
+        fps: frames a second of late, while it runs.
         seconds: of video, counted against the user's quota from the start.
         proof: of completeness, once it is over.
         bytes: of its results.
         claimed_by: the backend that looks after it.
         claimed_until: after that, another one may.
+        deleted: when its user deleted it; nobody sees it any more, and soon it is gone.
     """
 
     __tablename__ = "tasks"
@@ -184,12 +201,14 @@ class TaskRow(Table):
     options: Mapped[dict[str, Any]]
     priority: Mapped[int] = mapped_column(default=0)
     idempotency_key: Mapped[str | None] = mapped_column(String(128))
+    retry_of: Mapped[str | None] = mapped_column(String(24))
     reason: Mapped[str | None] = mapped_column(String(1024))
     cancel: Mapped[bool] = mapped_column(default=False)
     keep_partial: Mapped[bool] = mapped_column(default=True)
     cause: Mapped[str | None] = mapped_column(String(2048))
     frames: Mapped[int] = mapped_column(default=0)
     frames_total: Mapped[int | None]
+    fps: Mapped[float | None]
     seconds: Mapped[float] = mapped_column(default=0.0)
     proof: Mapped[dict[str, Any] | None]
     bytes: Mapped[int] = mapped_column(default=0)
@@ -198,6 +217,7 @@ class TaskRow(Table):
     ended: Mapped[datetime | None]
     claimed_by: Mapped[str | None] = mapped_column(String(24))
     claimed_until: Mapped[datetime | None]
+    deleted: Mapped[datetime | None]
 
 
 class Audit(Table):
@@ -205,8 +225,9 @@ class Audit(Table):
 
     Attributes:
         user_id: who; no foreign key, since the record outlives the account.
-        what: `login`, `login refused`, `key used`, `task deleted` and the like.
-        about: id of the thing.
+        what: one of `audit.What`.
+        about: id of the thing; of a refused login, of the account, or a digest of the name that
+            is no account's.
         address: where the request came from.
         request_id: that the log lines carry too.
     """

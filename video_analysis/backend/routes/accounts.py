@@ -3,15 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from video_analysis.backend.accounts.lockout import counted, note_wrong, refuse_locked
 from video_analysis.backend.accounts.passwords import LEAST, MOST, hashed, matches
+from video_analysis.backend.audit import audit
 from video_analysis.backend.database.columns import now
 from video_analysis.backend.database.tables import Login, Role, User
-from video_analysis.backend.deps import Admin, Reader, Session
+from video_analysis.backend.deps import Admin, Reader, Session, Shared
 from video_analysis.backend.problems import refusals, refused
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -52,10 +54,19 @@ class Account(BaseModel):
 class Quotas(BaseModel):
     """What a user may use; null for the installation's setting."""
 
-    quota_bytes: int | None = Field(None, ge=0, le=2**53, description="Bytes stored.")
-    quota_tasks: int | None = Field(None, ge=1, le=10_000, description="Tasks running at once.")
+    quota_bytes: int | None = Field(
+        None, ge=0, le=2**53, description="Bytes stored.", examples=[53_687_091_200]
+    )
+    quota_tasks: int | None = Field(
+        None, ge=1, le=10_000, description="Tasks running at once.", examples=[4]
+    )
     quota_minutes: float | None = Field(
-        None, ge=0, le=1e6, allow_inf_nan=False, description="Minutes of video a day."
+        None,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Minutes of video a day.",
+        examples=[600.0],
     )
 
 
@@ -66,7 +77,10 @@ class NewAccount(Quotas):
     password: Password
     role: Role = Field("user", description="What it may do.", examples=["user"])
     views: str | None = Field(
-        None, max_length=24, description="For a viewer, the id of the user whose tasks it sees."
+        None,
+        max_length=24,
+        description="For a viewer, the id of the user whose tasks it sees.",
+        examples=[None],
     )
 
     @model_validator(mode="after")
@@ -79,14 +93,18 @@ class NewAccount(Quotas):
 class Change(Quotas):
     """What to change of an account; what is left out stays."""
 
-    active: bool | None = Field(None, description="Whether it may come in.")
-    password: Password | None = None
+    active: bool | None = Field(None, description="Whether it may come in.", examples=[True])
+    password: Password | None = Field(
+        None, description="A new one; all logins end.", examples=["analytical!"]
+    )
 
 
 class NewPassword(BaseModel):
     """A change of one's own password."""
 
-    old: str = Field(max_length=MOST, description="The password until now.")
+    old: str = Field(
+        max_length=MOST, description="The password until now.", examples=["build-it-again!"]
+    )
     new: Password
 
 
@@ -96,15 +114,32 @@ async def me(who: Reader) -> Account:
     return Account.model_validate(who.user)
 
 
-@router.put("/me/password", status_code=204, responses=refusals(401, 403))
-async def change_password(who: Reader, given: NewPassword, session: Session) -> None:
-    """A new password; all logins end. An API key cannot do this."""
+@router.put("/me/password", status_code=204, responses=refusals(401, 403, 429))
+async def change_password(
+    who: Reader, given: NewPassword, request: Request, shared: Shared
+) -> None:
+    """A new password; all logins end. An API key cannot do this.
+
+    Who has stolen a token cannot try passwords here: they count as those of logins do.
+    """
     if who.login_id is None:
         raise refused(403, "an API key cannot change the password: log in")
-    if not await matches(given.old, who.user.password):
-        raise refused(403, "the old password is another one")
-    who.user.password = await hashed(given.new)
-    await _end_logins(session, who.user)
+    # Hashing takes long, so nobody's changes wait for it.
+    right, new = await matches(given.old, who.user.password), await hashed(given.new)
+    async with shared.database.transaction() as session:
+        count = await counted(session, shared.tokens.veiled(who.user.name))
+        refuse_locked(count)
+        if not right:
+            await audit(session, request, "password change refused", who.user.id)
+            if note_wrong(count, shared.settings):
+                await audit(session, request, "name locked", who.user.id)
+            await session.commit()
+            raise refused(403, "the old password is another one")
+        user = await session.get_one(User, who.user.id)
+        user.password = new
+        await _end_logins(session, user)
+        await session.delete(count)
+        await audit(session, request, "password changed", user.id)
 
 
 @router.get("", responses=refusals(401, 403))
@@ -115,7 +150,7 @@ async def accounts(_: Admin, session: Session) -> list[Account]:
 
 
 @router.post("", status_code=201, responses=refusals(401, 403, 409))
-async def make_account(_: Admin, given: NewAccount, session: Session) -> Account:
+async def make_account(_: Admin, given: NewAccount, request: Request, session: Session) -> Account:
     """Let somebody in."""
     viewed = await session.get(User, given.views) if given.views else None
     if given.views and (viewed is None or viewed.role == "viewer"):
@@ -127,6 +162,7 @@ async def make_account(_: Admin, given: NewAccount, session: Session) -> Account
         await session.flush()
     except IntegrityError as e:
         raise refused(409, f"the name {given.name} is taken") from e
+    await audit(session, request, "account made", user.id)
     return Account.model_validate(user)
 
 
@@ -137,7 +173,9 @@ async def account(_: Admin, user_id: UserId, session: Session) -> Account:
 
 
 @router.patch("/{user_id}", responses=refusals(401, 403, 404))
-async def change_account(_: Admin, user_id: UserId, given: Change, session: Session) -> Account:
+async def change_account(
+    _: Admin, user_id: UserId, given: Change, request: Request, session: Session
+) -> Account:
     """Lock somebody out, or in; set a password or quotas."""
     user = await _found(session, user_id)
     for name, value in given.model_dump(exclude_unset=True, exclude={"password"}).items():
@@ -147,6 +185,9 @@ async def change_account(_: Admin, user_id: UserId, given: Change, session: Sess
         user.password = await hashed(given.password)
     if given.password or given.active is False:
         await _end_logins(session, user)
+    await audit(session, request, "account changed", user.id)
+    if given.password:
+        await audit(session, request, "password changed", user.id)
     return Account.model_validate(user)
 
 

@@ -3,12 +3,13 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from video_analysis.backend.accounts.principal import Scope
 from video_analysis.backend.accounts.secret import KEY_PREFIX, digest, new_secret
+from video_analysis.backend.audit import audit
 from video_analysis.backend.database.columns import now
 from video_analysis.backend.database.tables import ApiKey
 from video_analysis.backend.deps import Reader, Session
@@ -65,7 +66,7 @@ async def keys(who: Reader, session: Session) -> list[Key]:
 
 
 @router.post("", status_code=201, responses=refusals(401, 403))
-async def make_key(who: Reader, given: NewKey, session: Session) -> MadeKey:
+async def make_key(who: Reader, given: NewKey, request: Request, session: Session) -> MadeKey:
     """A new key, which may do no more than whoever makes it. Only a login makes keys."""
     if who.key_id:
         raise refused(403, "a key cannot make keys: log in")
@@ -81,13 +82,18 @@ async def make_key(who: Reader, given: NewKey, session: Session) -> MadeKey:
     )
     session.add(key)
     await session.flush()
+    await audit(session, request, "key made", key.id)
     return MadeKey(**Key.model_validate(key).model_dump(), key=secret)
 
 
 @router.delete("/{key_id}", status_code=204, responses=refusals(401, 403, 404))
-async def revoke_key(who: Reader, key_id: KeyId, session: Session) -> None:
-    """From now on it is good for nothing."""
+async def revoke_key(who: Reader, key_id: KeyId, request: Request, session: Session) -> None:
+    """From now on it is good for nothing. A key may end itself, and no other."""
+    if who.key_id not in (None, key_id):
+        raise refused(403, "a key can end itself only: log in")
     key = await session.get(ApiKey, key_id)
     if key is None or key.user_id != who.user.id:
         raise refused(404, f"no key {key_id} is yours")
-    key.revoked = key.revoked or now()
+    if not key.revoked:
+        key.revoked = now()
+        await audit(session, request, "key revoked", key.id)

@@ -2,17 +2,21 @@
 
 from datetime import timedelta
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from video_analysis.backend.accounts.lockout import counted, note_wrong, refuse_locked, refuse_while
 from video_analysis.backend.accounts.passwords import MOST, matches
 from video_analysis.backend.accounts.secret import digest, new_secret
 from video_analysis.backend.accounts.tokens import Claims
+from video_analysis.backend.audit import audit
 from video_analysis.backend.database.columns import now
-from video_analysis.backend.database.tables import Login, User
+from video_analysis.backend.database.tables import Login, User, WrongLogins
 from video_analysis.backend.deps import Reader, Session, Shared
+from video_analysis.backend.http.address import network_of
+from video_analysis.backend.http.buckets import Buckets
 from video_analysis.backend.problems import refusals, refused
 
 router = APIRouter(prefix="/login", tags=["login"])
@@ -43,26 +47,37 @@ class Pass(BaseModel):
 
 
 @router.post("", responses=refusals(401, 429))
-async def log_in(given: Credentials, shared: Shared) -> Pass:
-    """A name and a password for tokens. Too many wrong ones lock the name for a while."""
+async def log_in(given: Credentials, request: Request, shared: Shared) -> Pass:
+    """A name and a password for tokens.
+
+    Too many wrong ones lock the name for a while, and for whoever sends them all names.
+    """
+    attempts: Buckets = request.app.state.login_attempts
+    address, name = network_of(request), shared.tokens.veiled(given.name)
+    refuse_while(attempts.take(address), "too many wrong passwords from your address")
     named = select(User).where(User.name == given.name)
     async with shared.database.reading() as session:
         known = await session.scalar(named)
-    _refuse_locked(known, shared)
+        refuse_locked(await session.get(WrongLogins, name))
     # Hashing takes long, so nobody's changes wait for it.
     right = await matches(given.password, known.password if known else None)
     async with shared.database.transaction() as session:
-        user = await session.scalar(named.with_for_update())
-        _refuse_locked(user, shared)
+        count = await counted(session, name)
+        refuse_locked(count)
+        user = await session.scalar(named)
         if user and user.active and right:
-            return await _logged_in(session, shared, user)
-        if user:
-            _note_wrong(user, shared)
-    raise refused(401, "wrong name or password")
+            attempts.give_back(address)
+            await session.delete(count)
+            return await _logged_in(session, request, shared, user)
+        about = user.id if user else f"name {name[:16]}"
+        await audit(session, request, "login refused", about)
+        if note_wrong(count, shared.settings):
+            await audit(session, request, "name locked", about)
+    raise refused(401, "wrong name or password", WWW_Authenticate="Bearer")
 
 
 @router.post("/refresh", responses=refusals(401))
-async def refresh(given: Refresh, session: Session, shared: Shared) -> Pass:
+async def refresh(given: Refresh, request: Request, session: Session, shared: Shared) -> Pass:
     """The next tokens. A refresh token that was used before ends the login: one was stolen."""
     shown = digest(given.refresh_token)
     login = await session.scalar(
@@ -70,42 +85,31 @@ async def refresh(given: Refresh, session: Session, shared: Shared) -> Pass:
     )
     if login and login.token != shown and not login.ended:
         login.ended = now()
+        await audit(session, request, "token stolen", login.id, login.user_id)
         await session.commit()
     user = await session.get(User, login.user_id) if login else None
     if login is None or login.ended or login.expires <= now() or user is None or not user.active:
-        raise refused(401, "this login is over: log in again")
+        raise refused(401, "this login is over: log in again", WWW_Authenticate="Bearer")
     token = new_secret()
     login.before, login.token = shown, digest(token)
     return _pass(shared, login, token)
 
 
 @router.delete("", status_code=204, responses=refusals(401))
-async def log_out(who: Reader, session: Session) -> None:
+async def log_out(who: Reader, request: Request, session: Session) -> None:
     """End this login; its tokens are good for nothing any more."""
     if who.login_id and (login := await session.get(Login, who.login_id)):
         login.ended = now()
+        await audit(session, request, "logout", login.id)
 
 
-async def _logged_in(session: AsyncSession, shared: Shared, user: User) -> Pass:
-    user.wrong, user.locked_until = 0, None
+async def _logged_in(session: AsyncSession, request: Request, shared: Shared, user: User) -> Pass:
     token, lasts = new_secret(), timedelta(seconds=shared.settings.refresh_seconds)
     login = Login(user_id=user.id, token=digest(token), expires=now() + lasts)
     session.add(login)
     await session.flush()
+    await audit(session, request, "login", login.id, user.id)
     return _pass(shared, login, token)
-
-
-def _refuse_locked(user: User | None, shared: Shared) -> None:
-    if user and user.locked_until and user.locked_until > now():
-        seconds = str(shared.settings.lockout_seconds)
-        raise refused(429, "too many wrong passwords: wait a while", Retry_After=seconds)
-
-
-def _note_wrong(user: User, shared: Shared) -> None:
-    user.wrong += 1
-    if user.wrong >= shared.settings.login_attempts:
-        user.wrong, wait = 0, timedelta(seconds=shared.settings.lockout_seconds)
-        user.locked_until = now() + wait
 
 
 def _pass(shared: Shared, login: Login, token: str) -> Pass:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from contanos.schema import frame_result_schema
-from video_analysis.backend.deps import ReadStreamer, Shared
+from video_analysis.backend.deps import Reader, Shared
 from video_analysis.backend.problems import refusals
 from video_analysis.backend.results.counted import track_totals
 from video_analysis.backend.results.download import download
@@ -103,7 +103,11 @@ _FRAMES: dict[int | str, dict[str, Any]] = {
                     "type": "object",
                     "required": ["items", "next"],
                     "properties": {
-                        "items": {"type": "array", "items": _record_schema()},
+                        "items": {
+                            "type": "array",
+                            "items": _record_schema(),
+                            "description": "The frames; see `docs/messages.md`.",
+                        },
                         "next": {
                             "type": ["integer", "null"],
                             "description": "For `start`; null on the last page.",
@@ -123,25 +127,38 @@ _FRAMES: dict[int | str, dict[str, Any]] = {
     responses=_FRAMES | refusals(401, 403, 404, 409, 503),
 )
 async def frames(
-    who: ReadStreamer,
+    who: Reader,
     task_id: TaskId,
     shared: Shared,
-    start: Annotated[int, Query(ge=0, le=_MOST, description="The first `frame_id`.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST_FRAMES, description="Frames of a page, at most.")] = (
-        100
-    ),
+    start: Annotated[
+        int, Query(ge=0, le=_MOST, description="The first `frame_id`.", examples=[0])
+    ] = 0,
+    limit: Annotated[
+        int,
+        Query(ge=1, le=MOST_FRAMES, description="Frames of a page, at most.", examples=[100]),
+    ] = 100,
     track: Annotated[
         int | None,
         Query(
-            ge=1, le=_MOST_TRACK, description="Only frames with this track, and only it in them."
+            ge=1,
+            le=_MOST_TRACK,
+            description="Only frames with this track, and only it in them.",
+            examples=[3],
         ),
     ] = None,
     from_seconds: Annotated[
         float | None,
-        Query(allow_inf_nan=False, description="Only frames that are shown then or later."),
+        Query(
+            allow_inf_nan=False,
+            description="Only frames that are shown then or later.",
+            examples=[1.5],
+        ),
     ] = None,
     to_seconds: Annotated[
-        float | None, Query(allow_inf_nan=False, description="Only frames that are shown before.")
+        float | None,
+        Query(
+            allow_inf_nan=False, description="Only frames that are shown before.", examples=[2.5]
+        ),
     ] = None,
 ) -> Response:
     """Frames in order, those without people too, unless a `track` is asked for.
@@ -158,11 +175,15 @@ async def frames(
 
 @router.get("/{task_id}/tracks", responses=refusals(401, 403, 404, 409, 503))
 async def tracks(
-    who: ReadStreamer,
+    who: Reader,
     task_id: TaskId,
     shared: Shared,
-    start: Annotated[int, Query(ge=0, le=_MOST, description="The first `track_id`.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=5000, description="Tracks of a page, at most.")] = 1000,
+    start: Annotated[
+        int, Query(ge=0, le=_MOST, description="The first `track_id`.", examples=[1])
+    ] = 0,
+    limit: Annotated[
+        int, Query(ge=1, le=5000, description="Tracks of a page, at most.", examples=[1000])
+    ] = 1000,
 ) -> TrackPage:
     """Each person's stay in the picture, in short."""
     output = await output_of(shared, who, task_id, "results.parquet")
@@ -196,7 +217,7 @@ _REFUSED = refusals(401, 403, 404, 409, 412, 416, 503)
 @router.get("/{task_id}/files/{name}", response_class=Response, responses=_FILE | _REFUSED)
 @router.head("/{task_id}/files/{name}", response_class=Response, responses=_HEAD | _REFUSED)
 async def file(
-    who: ReadStreamer,
+    who: Reader,
     task_id: TaskId,
     name: Annotated[OutputName, Path(description="Which file.", examples=["annotated.mp4"])],
     request: Request,
@@ -215,7 +236,7 @@ async def file(
     responses=_EXPORT | refusals(401, 403, 404, 409, 429, 503),
 )
 async def export(
-    who: ReadStreamer,
+    who: Reader,
     task_id: TaskId,
     format: Annotated[  # noqa: A002 - as on the command line
         ExportFormat, Path(description="See the documents on results.", examples=["coco"])

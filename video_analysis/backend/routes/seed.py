@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from video_analysis.backend.database.tables import TaskState
-from video_analysis.backend.deps import Reader, ReadStreamer, Shared, Streamer
+from video_analysis.backend.deps import Reader, Shared, Writer
 from video_analysis.backend.http.paths import PREFIX
 from video_analysis.backend.problems import refusals
 from video_analysis.backend.results.download import download
@@ -55,7 +55,7 @@ _VIDEO: dict[int | str, dict[str, Any]] = {
 
 
 @router.post("/upload", responses=refusals(*TAKING), openapi_extra=FORM)
-async def upload(who: Streamer, request: Request, shared: Shared) -> Accepted:
+async def upload(who: Writer, request: Request, shared: Shared) -> Accepted:
     """A video in the field `file` of a form: it is kept, and a task of the usual sort is made."""
     video = await received_form(who, request, shared)
     wish = Wish(video.id, TaskOptions().stored())
@@ -86,7 +86,7 @@ async def status(who: Reader, task_id: TaskId, shared: Shared) -> Status:
     response_class=Response,
     responses=_VIDEO | refusals(401, 403, 404, 412, 416, 503),
 )
-async def result(who: ReadStreamer, task_id: TaskId, request: Request, shared: Shared) -> Response:
+async def result(who: Reader, task_id: TaskId, request: Request, shared: Shared) -> Response:
     """The annotated video; 404 says why there is none, or none yet."""
     output = await output_of(shared, who, task_id, "annotated.mp4", too_early=404)
     return download(shared.storage, output, request)

@@ -21,15 +21,25 @@ from video_analysis.backend.routes.results import TaskId
 from video_analysis.backend.state import State
 from video_analysis.backend.tasks import acts
 from video_analysis.backend.tasks.options import TaskOptions
+from video_analysis.backend.tasks.ownership import readable_task
 from video_analysis.backend.tasks.shown import TaskShown, shown
 from video_analysis.backend.uploads.label import shown_text
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 
 Priority = Annotated[
-    int, Field(ge=-100, le=100, description="Among your own tasks; the higher, the sooner.")
+    int,
+    Field(
+        ge=-100,
+        le=100,
+        description="Among your own tasks; the higher, the sooner.",
+        examples=[0],
+    ),
 ]
-Label = Annotated[str, Field(min_length=1, max_length=255, description="To know it by.")]
+Label = Annotated[
+    str,
+    Field(min_length=1, max_length=255, description="To know it by.", examples=["walk.mp4"]),
+]
 Key = Annotated[
     str | None,
     Header(
@@ -38,6 +48,7 @@ Key = Annotated[
         max_length=128,
         pattern=r"^[\x21-\x7e]+$",
         description="Chosen by you; repeated with the same one, a request makes no second task.",
+        examples=["walk-2026-11-24"],
     ),
 ]
 
@@ -50,7 +61,9 @@ class NewTask(BaseModel):
     upload_id: str = Field(
         max_length=24, description="Its video.", examples=["5e884898da28047151d0e56f"]
     )
-    label: Label | None = Field(None, description="To know it by; the video's by default.")
+    label: Label | None = Field(
+        None, description="To know it by; the video's by default.", examples=["walk.mp4"]
+    )
     priority: Priority = 0
     options: TaskOptions = Field(default_factory=TaskOptions, description="How to process it.")
 
@@ -60,8 +73,10 @@ class TaskChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    label: Label | None = None
-    priority: Priority | None = None
+    label: Label | None = Field(None, description="To know it by.", examples=["walk.mp4"])
+    priority: Priority | None = Field(
+        None, description="Among your own tasks; the higher, the sooner.", examples=[10]
+    )
 
 
 class TaskPage(BaseModel):
@@ -105,12 +120,28 @@ async def tasks(
     session: Session,
     limit: Limit = 50,
     after: After = None,
-    state: Annotated[list[TaskState] | None, Query(description="In one of these states.")] = None,
-    upload: Annotated[str | None, Query(max_length=24, description="Of this video.")] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Made then or later.")] = None,
-    before: Annotated[AwareDatetime | None, Query(description="Made before.")] = None,
+    state: Annotated[
+        list[TaskState] | None,
+        Query(description="In one of these states.", examples=[["queued", "running"]]),
+    ] = None,
+    upload: Annotated[
+        str | None,
+        Query(max_length=24, description="Of this video.", examples=["5e884898da28047151d0e56f"]),
+    ] = None,
+    since: Annotated[
+        AwareDatetime | None,
+        Query(description="Made then or later.", examples=["2026-11-24T05:00:00Z"]),
+    ] = None,
+    before: Annotated[
+        AwareDatetime | None, Query(description="Made before.", examples=["2026-11-25T05:00:00Z"])
+    ] = None,
     user: Annotated[
-        str | None, Query(max_length=24, description="Another user's, for administrators.")
+        str | None,
+        Query(
+            max_length=24,
+            description="Another user's, for administrators.",
+            examples=["7f83b1657ff1fc53b92dc181"],
+        ),
     ] = None,
 ) -> TaskPage:
     """One's own tasks, the newest first."""
@@ -123,9 +154,9 @@ async def tasks(
 
 
 @router.get("/{task_id}", responses=refusals(401, 403, 404))
-async def one_task(who: Reader, task_id: TaskId, session: Session) -> TaskShown:
+async def one_task(who: Reader, task_id: TaskId, shared: Shared) -> TaskShown:
     """One task, as far as it is."""
-    return shown(await _theirs(session, who, task_id))
+    return shown(await readable_task(shared, who, task_id))
 
 
 @router.patch("/{task_id}", responses=refusals(401, 403, 404))
@@ -133,7 +164,7 @@ async def change_task(
     who: Writer, task_id: TaskId, given: TaskChange, session: Session, shared: Shared
 ) -> TaskShown:
     """Another label or priority."""
-    row = await _theirs(session, who, task_id, change=True)
+    row = await _theirs(session, who, task_id)
     if given.label is not None:
         row.label = shown_text(given.label)
     if given.priority is not None:
@@ -149,10 +180,10 @@ async def cancel_task(
     task_id: TaskId,
     session: Session,
     shared: Shared,
-    keep: Annotated[bool, Query(description="Keep what there is by then.")] = True,
+    keep: Annotated[bool, Query(description="Keep what there is by then.", examples=[True])] = True,
 ) -> TaskShown:
     """End it early."""
-    row = await _theirs(session, who, task_id, change=True)
+    row = await _theirs(session, who, task_id)
     await acts.cancel(session, row, keep)
     await session.commit()
     await _stop(shared, row)
@@ -162,7 +193,7 @@ async def cancel_task(
 @router.post("/{task_id}/retry", status_code=201, responses=refusals(401, 403, 404, 409))
 async def retry_task(who: Writer, task_id: TaskId, session: Session, shared: Shared) -> TaskShown:
     """The same once more, as a new task."""
-    row = await _theirs(session, who, task_id, change=True)
+    row = await _theirs(session, who, task_id)
     again = await acts.retry(session, shared.settings, row, who)
     await session.commit()
     shared.office.wake()
@@ -174,17 +205,15 @@ async def remove_task(
     who: Writer, task_id: TaskId, session: Session, shared: Shared, request: Request
 ) -> None:
     """Remove it and its results; one that runs ends."""
-    row = await _theirs(session, who, task_id, change=True)
+    row = await _theirs(session, who, task_id)
     await acts.remove(session, row)
     await audit(session, request, "task deleted", row.id)
     await session.commit()
     await _stop(shared, row)
 
 
-async def _theirs(
-    session: AsyncSession, who: Principal, task_id: str, change: bool = False
-) -> TaskRow:
-    row = await session.get(TaskRow, task_id, with_for_update=change)
+async def _theirs(session: AsyncSession, who: Principal, task_id: str) -> TaskRow:
+    row = await session.get(TaskRow, task_id, with_for_update=True)
     theirs = row and (row.user_id == who.owner_id or who.may("admin"))
     if row is None or row.deleted or not theirs:
         raise refused(404, f"no task {task_id} is yours")

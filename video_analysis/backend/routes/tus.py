@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from video_analysis.backend.database.tables import Upload
-from video_analysis.backend.deps import Reader, Shared, Streamer
+from video_analysis.backend.deps import Reader, Shared, Writer
+from video_analysis.backend.http.paths import PREFIX
 from video_analysis.backend.problems import refusals, refused
 from video_analysis.backend.routes.refusals import TAKING, as_refusals
 from video_analysis.backend.state import State
@@ -25,14 +26,70 @@ router = APIRouter(prefix="/uploads/tus", tags=["uploads"])
 _SPOKEN = {"Tus_Resumable": VERSION}
 _MOST = 2**53  # what clients in JavaScript can count
 _BODY: dict[str, Any] = {
-    "requestBody": {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
+    "requestBody": {
+        "description": "Bytes of the file.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
+def _header(description: str, example: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}, "example": example}
+
+
+_TOLD = {
+    "Tus-Resumable": _header("Of the protocol.", VERSION),
+    "Upload-Offset": _header("Bytes that are on the disk.", "1048576"),
+    "Upload-Expires": _header(
+        "When it is removed unless it goes on.", "Wed, 25 Nov 2026 05:00:00 GMT"
+    ),
+}
+_OFFERS: dict[int | str, dict[str, Any]] = {
+    204: {
+        "description": "What is spoken.",
+        "headers": {
+            "Tus-Resumable": _TOLD["Tus-Resumable"],
+            "Tus-Version": _header("Of the protocol.", VERSION),
+            "Tus-Extension": _header("What is understood besides.", EXTENSIONS),
+            "Tus-Max-Size": _header("Bytes of one upload, at most.", "21474836480"),
+        },
+    }
+}
+_BEGUN: dict[int | str, dict[str, Any]] = {
+    201: {
+        "description": "It has begun.",
+        "headers": _TOLD
+        | {
+            "Location": _header(
+                "Where it goes on.", f"{PREFIX}/uploads/tus/5e884898da28047151d0e56f"
+            )
+        },
+    }
+}
+_WHERE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Where it goes on.",
+        "headers": _TOLD | {"Upload-Length": _header("Bytes of the whole file.", "10485760")},
+    }
+}
+_WENT_ON: dict[int | str, dict[str, Any]] = {
+    204: {"description": "What came is on the disk.", "headers": _TOLD}
+}
+_ENDED: dict[int | str, dict[str, Any]] = {
+    204: {
+        "description": "Nothing of it is left.",
+        "headers": {"Tus-Resumable": _TOLD["Tus-Resumable"]},
+    }
 }
 
 UploadId = Annotated[
     str, Path(max_length=24, description="Of an upload.", examples=["5e884898da28047151d0e56f"])
 ]
 Offset = Annotated[
-    int, Header(alias="Upload-Offset", ge=0, le=_MOST, description="Where the bytes go.")
+    int,
+    Header(
+        alias="Upload-Offset", ge=0, le=_MOST, description="Where the bytes go.", examples=[1048576]
+    ),
 ]
 
 
@@ -50,23 +107,41 @@ def _version(
 Version = Depends(_version)
 
 
-@router.options("", status_code=204)
+@router.options("", status_code=204, response_class=Response, responses=_OFFERS)
 async def offers(shared: Shared) -> Response:
     """What of the protocol is spoken here."""
     most = {"Tus-Max-Size": str(shared.settings.upload_bytes)}
     return _answer(204, {"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS} | most)
 
 
-@router.post("", status_code=201, responses=refusals(*TAKING, 412), openapi_extra=_BODY)
+@router.post(
+    "",
+    status_code=201,
+    response_class=Response,
+    responses=_BEGUN | refusals(*TAKING, 412),
+    openapi_extra=_BODY,
+)
 async def begin(
-    who: Streamer,
+    who: Writer,
     request: Request,
     shared: Shared,
     length: Annotated[
-        int, Header(alias="Upload-Length", ge=0, le=_MOST, description="Bytes of the whole file.")
+        int,
+        Header(
+            alias="Upload-Length",
+            ge=0,
+            le=_MOST,
+            description="Bytes of the whole file.",
+            examples=[10_485_760],
+        ),
     ],
     metadata: Annotated[
-        str, Header(alias="Upload-Metadata", description="`filename` and its base64 value.")
+        str,
+        Header(
+            alias="Upload-Metadata",
+            description="`filename` and its base64 value.",
+            examples=["filename d2Fsay5tcDQ="],
+        ),
     ] = "",
     _: None = Version,
 ) -> Response:
@@ -80,7 +155,11 @@ async def begin(
     return _answer(201, place | _progress(shared, upload))
 
 
-@router.head("/{upload_id}", responses=refusals(401, 403, 404, 410, 412))
+@router.head(
+    "/{upload_id}",
+    response_class=Response,
+    responses=_WHERE | refusals(401, 403, 404, 410, 412),
+)
 async def offset_of(
     who: Reader, upload_id: UploadId, shared: Shared, _: None = Version
 ) -> Response:
@@ -98,11 +177,12 @@ async def offset_of(
 @router.patch(
     "/{upload_id}",
     status_code=204,
-    responses=refusals(*TAKING, 404, 409, 410, 412, 415, 423),
+    response_class=Response,
+    responses=_WENT_ON | refusals(*TAKING, 404, 409, 410, 412, 415, 423),
     openapi_extra=_BODY,
 )
 async def go_on(
-    who: Streamer,
+    who: Writer,
     upload_id: UploadId,
     request: Request,
     shared: Shared,
@@ -118,24 +198,36 @@ async def go_on(
     return _answer(204, _progress(shared, upload))
 
 
-@router.delete("/{upload_id}", status_code=204, responses=refusals(401, 403, 404, 409, 412))
-async def end(who: Streamer, upload_id: UploadId, shared: Shared, _: None = Version) -> Response:
+@router.delete(
+    "/{upload_id}",
+    status_code=204,
+    response_class=Response,
+    responses=_ENDED | refusals(401, 403, 404, 409, 412),
+)
+async def end(
+    who: Writer, upload_id: UploadId, request: Request, shared: Shared, _: None = Version
+) -> Response:
     """Give it up: what came is removed."""
     with as_refusals(**_SPOKEN):
         await readable(shared, who, upload_id, "tus")
-        await delete_upload(shared, upload_id)
+        await delete_upload(shared, upload_id, request)
     return _answer(204, {})
 
 
-@router.post("/{upload_id}", responses=refusals(*TAKING, 404, 409, 410, 412, 415, 423))
+@router.post(
+    "/{upload_id}",
+    response_class=Response,
+    responses=_WHERE | _WENT_ON | refusals(*TAKING, 404, 409, 410, 412, 415, 423),
+    openapi_extra=_BODY,
+)
 async def overridden(
-    who: Streamer,
+    who: Writer,
     upload_id: UploadId,
     request: Request,
     shared: Shared,
     method: Annotated[
         Literal["PATCH", "DELETE", "HEAD"],
-        Header(alias="X-HTTP-Method-Override", description="What is meant."),
+        Header(alias="X-HTTP-Method-Override", description="What is meant.", examples=["PATCH"]),
     ],
     offset: Offset = 0,
     _: None = Version,
@@ -143,8 +235,9 @@ async def overridden(
     """Another method, for clients that are let do nothing but `POST`."""
     if method == "PATCH":
         return await go_on(who, upload_id, request, shared, offset)
-    act = end if method == "DELETE" else offset_of
-    return await act(who, upload_id, shared)
+    if method == "DELETE":
+        return await end(who, upload_id, request, shared)
+    return await offset_of(who, upload_id, shared)
 
 
 def _sends_bytes(request: Request) -> bool:

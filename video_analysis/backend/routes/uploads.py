@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from video_analysis.backend.accounts.principal import Principal
 from video_analysis.backend.database.tables import Upload, UploadState
-from video_analysis.backend.deps import AdminStreamer, Reader, Session, Shared, Streamer
+from video_analysis.backend.deps import Admin, Reader, Session, Shared, Writer
 from video_analysis.backend.paging import After, Limit, next_after, page
 from video_analysis.backend.problems import refusals, refused
 from video_analysis.backend.routes.refusals import TAKING, as_refusals
@@ -114,7 +114,12 @@ async def uploads(
     limit: Limit = 50,
     after: After = None,
     user: Annotated[
-        str | None, Query(max_length=24, description="Another user's, for administrators.")
+        str | None,
+        Query(
+            max_length=24,
+            description="Another user's, for administrators.",
+            examples=["7f83b1657ff1fc53b92dc181"],
+        ),
     ] = None,
 ) -> UploadPage:
     """One's own uploads, the newest first."""
@@ -127,7 +132,7 @@ async def uploads(
 
 
 @router.post("", status_code=201, responses=refusals(*TAKING), openapi_extra=FORM)
-async def upload_form(who: Streamer, request: Request, shared: Shared) -> UploadShown:
+async def upload_form(who: Writer, request: Request, shared: Shared) -> UploadShown:
     """A video in the field `file` of a form. What breaks off is removed: tus can go on."""
     return UploadShown.model_validate(await received_form(who, request, shared))
 
@@ -150,14 +155,14 @@ async def received_form(who: Principal, request: Request, shared: State) -> Uplo
 
 
 @router.post("/from-url", status_code=201, responses=refusals(401, 403, 413, 507))
-async def upload_from_url(who: Streamer, given: FromUrl, shared: Shared) -> UploadShown:
+async def upload_from_url(who: Writer, given: FromUrl, shared: Shared) -> UploadShown:
     """Have the server fetch a video; it is `receiving` meanwhile."""
     with as_refusals():
         return UploadShown.model_validate(await from_url(shared, who.owner_id, given.url))
 
 
 @router.post("/from-media", status_code=201, responses=refusals(401, 403))
-async def upload_from_media(who: AdminStreamer, given: FromMedia, shared: Shared) -> UploadShown:
+async def upload_from_media(who: Admin, given: FromMedia, shared: Shared) -> UploadShown:
     """Take a file of the server's media folder; it stays there, and must stay."""
     return UploadShown.model_validate(await from_media(shared, who.owner_id, given.path))
 
@@ -172,9 +177,7 @@ async def one_upload(who: Reader, upload_id: UploadId, shared: Shared) -> Upload
 
 
 @router.delete("/{upload_id}", status_code=204, responses=refusals(401, 403, 404, 409))
-async def remove_upload(
-    who: Streamer, upload_id: UploadId, request: Request, shared: Shared
-) -> None:
+async def remove_upload(who: Writer, upload_id: UploadId, request: Request, shared: Shared) -> None:
     """Remove its file and all that is known of it; results of its tasks stay."""
     await readable(shared, who, upload_id)
     await delete_upload(shared, upload_id, request)

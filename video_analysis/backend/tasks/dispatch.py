@@ -1,6 +1,8 @@
 """Lets tasks begin: the queue is looked at, and written to, in one transaction."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from msgspec import convert
 from sqlalchemy import func, select, text, update
@@ -43,16 +45,25 @@ async def _look_at_uploads(session: AsyncSession) -> None:
     )
     for row, upload in found:
         if upload is None or upload.state == "refused":
-            row.state, row.ended, row.reason = "failed", now(), None
-            row.cause = (upload and upload.cause) or "its video was deleted"
+            cause = (upload and upload.cause) or "its video was deleted"
+            failed = {"state": "failed", "ended": now(), "reason": None, "cause": cause}
+            await _change(session, "uploaded", [row.id], **failed)
         elif upload.state == "ready":
-            row.state, row.frames_total = "queued", frames_of(row, upload)
-            row.seconds = seconds_of(row, upload)
-    await session.flush()
+            length = {"frames_total": frames_of(row, upload), "seconds": seconds_of(row, upload)}
+            await _change(session, "uploaded", [row.id], state="queued", **length)
+
+
+async def _change(
+    session: AsyncSession, state: TaskState, task_ids: Sequence[str], /, **fields: Any
+) -> None:
+    """Change tasks that are still in a state: they may have been cancelled since we looked."""
+    still = update(TaskRow).where(TaskRow.id.in_(task_ids), TaskRow.state == state)
+    await session.execute(still.values(**fields).execution_options(synchronize_session=False))
 
 
 async def _begin(session: AsyncSession, settings: BackendSettings) -> int:
-    rows = (await session.scalars(select(TaskRow).where(TaskRow.state == "queued"))).all()
+    queued = select(TaskRow).where(TaskRow.state == "queued")
+    rows = (await session.scalars(queued.execution_options(populate_existing=True))).all()
     waiting = [
         Waiting(each.id, each.user_id, each.priority, each.created, each.seconds) for each in rows
     ]
@@ -62,12 +73,10 @@ async def _begin(session: AsyncSession, settings: BackendSettings) -> int:
     running = await session.scalar(select(func.count()).where(TaskRow.state == "running")) or 0
     moment = now()
     todo = plan(waiting, shares, running, settings.running_tasks, moment)
-    if todo.begin:
-        begun = update(TaskRow).where(TaskRow.id.in_(todo.begin))
-        await session.execute(begun.values(state="running", started=moment, reason=None))
+    await _change(session, "queued", todo.begin, state="running", started=moment, reason=None)
     for row in rows:
         if row.id in todo.reasons and row.reason != todo.reasons[row.id]:
-            row.reason = todo.reasons[row.id]
+            await _change(session, "queued", [row.id], reason=todo.reasons[row.id])
     return len(todo.begin)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from video_analysis.control.desk import Desk
 from video_analysis.settings import Options
 
 _NOTED = 1.0  # seconds between two notes of how far tasks are
+_WAITS = "the server cannot go on with it at the moment, and tries again"
+_GONE = "its video is not there any more: upload it again"
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +37,7 @@ class Follower:
     What takes long for one task is done beside the others, once at a time.
 
     Args:
+        claim_seconds: for which a task is this backend's, unless it says so again.
         database: where they are written down.
         uploads: has their videos.
         desk: where they are ordered.
@@ -42,8 +46,15 @@ class Follower:
     """
 
     def __init__(
-        self, database: Database, uploads: Intake, desk: Desk, work: Work, keeper: Keeper
+        self,
+        claim_seconds: float,
+        database: Database,
+        uploads: Intake,
+        desk: Desk,
+        work: Work,
+        keeper: Keeper,
     ) -> None:
+        self._claim_seconds = claim_seconds
         self._database = database
         self._uploads = uploads
         self._desk = desk
@@ -52,19 +63,21 @@ class Follower:
         self._ours = new_id()
         self._pace = Pace()
         self._noted = 0.0
+        self._noting: asyncio.Task[None] | None = None
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     async def look(self) -> None:
         """Do what is next for each of them."""
-        rows = await books.claimed(self._database, self._ours)
+        rows = await books.claimed(self._database, self._ours, self._claim_seconds)
         going = [each for each in rows if not self._attend(each)]
-        if going and time.monotonic() - self._noted >= _NOTED:
+        idle = self._noting is None or self._noting.done()
+        if going and idle and time.monotonic() - self._noted >= _NOTED:
             self._noted = time.monotonic()
-            await self._note(going)
+            self._noting = asyncio.create_task(self._note_safely(going), name="progress")
 
     async def close(self) -> None:
         """Leave everything as it is."""
-        busy = list(self._busy.values())
+        busy = [*self._busy.values(), *([self._noting] if self._noting else [])]
         for each in busy:
             each.cancel()
         await asyncio.gather(*busy, return_exceptions=True)
@@ -84,7 +97,7 @@ class Follower:
         if outcome:
             return lambda row: self._end(row, outcome)
         if not self._desk.ordered(row.id):
-            return self._drop if row.cancel else self._order
+            return self._end_unordered if row.cancel else self._order
         if row.cancel and not self._desk.tasks.cancelled(row.id):
             return self._cancel
         return None
@@ -95,14 +108,26 @@ class Follower:
             await step(row)
         except (ContanosError, SQLAlchemyError, OSError) as e:
             log.warning("a task waits", task_id=row.id, cause=str(e))
-            await asyncio.sleep(_NOTED)
+            await self._explain(row)
+        except Exception:  # a defect, or a file that nobody foresaw
+            log.exception("a task is not looked after", task_id=row.id)
+            await self._explain(row)
+
+    async def _explain(self, row: TaskRow) -> None:
+        """Tell its user that it waits, and let a while pass; operators read why in the log."""
+        with suppress(SQLAlchemyError, OSError):
+            await books.note(self._database, {row.id: {"reason": _WAITS}})
+        await asyncio.sleep(_NOTED)
 
     async def _order(self, row: TaskRow) -> None:
         try:
             video = await self._video(row)
         except (InputError, FileNotFoundError) as e:
-            await self._keeper.end(row, Outcome(reason="failed", at=time.time(), cause=str(e)))
+            cause = _GONE if isinstance(e, FileNotFoundError) else str(e)
+            await self._keeper.end(row, Outcome(reason="failed", at=time.time(), cause=cause))
             return
+        if await books.held(self._database, row.id, self._ours) is None:
+            return  # we were away: another has ordered it, and it may be long over
         options = convert(row.options, Options)
         out = self._work.out(row.id)
         await to_thread.run_sync(self._desk.order, row.id, video, out, options)
@@ -121,19 +146,27 @@ class Follower:
     async def _cancel(self, row: TaskRow) -> None:
         await to_thread.run_sync(self._desk.cancel, row.id)
 
-    async def _drop(self, row: TaskRow) -> None:
-        """Cancelled before it was ordered: there is nothing to keep."""
-        await books.close(self._database, row.id, state="cancelled")
-        await self._work.remove(row.id)
+    async def _end_unordered(self, row: TaskRow) -> None:
+        """Cancelled before it was ordered; or a bus that died had the order, and there is more."""
+        await self._end(row, Outcome(reason="cancelled", at=time.time()))
 
     async def _end(self, row: TaskRow, outcome: Outcome) -> None:
-        now = await books.read(self._database, row.id)  # it may have been deleted meanwhile
+        now = await books.held(self._database, row.id, self._ours)
+        if now is None:
+            return
         try:
-            await self._keeper.end(now or row, outcome)
+            await self._keeper.end(now, outcome)
         except InputError as e:
             log.exception("a result cannot be kept", task_id=row.id)
             failed = Outcome(reason="failed", at=outcome.at, cause=f"its result is damaged: {e}")
-            await self._keeper.end(row, failed)
+            await self._keeper.end(now, failed)
+
+    async def _note_safely(self, rows: list[TaskRow]) -> None:
+        """Beside the looks: the bus may take long to answer, and claims do not wait."""
+        try:
+            await self._note(rows)
+        except (ContanosError, SQLAlchemyError, OSError) as e:
+            log.warning("the progress of tasks is not known", cause=str(e))
 
     async def _note(self, rows: list[TaskRow]) -> None:
         ids = [each.id for each in rows]
@@ -142,7 +175,8 @@ class Follower:
         for task_id, (progress, total) in seen.items():
             frames = min(each.done for each in progress.values())
             fps = self._pace.note(task_id, frames, time.monotonic())
-            found[task_id] = {"frames": frames, "fps": fps, "frames_total": total}
+            fields = {"frames": frames, "fps": fps, "frames_total": total, "reason": None}
+            found[task_id] = fields
         self._pace.keep(ids)
         if found:
             await books.note(self._database, found)

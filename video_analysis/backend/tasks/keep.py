@@ -51,49 +51,57 @@ class Keeper:
         self._picture = picture
 
     async def end(self, row: TaskRow, outcome: Outcome) -> None:
-        """Have a task be over, and its folder gone.
+        """Have a task be over, and its folder gone; unless it is another backend's by now.
 
         Raises:
             ContanosError: something could not be kept; it is as before, and can be tried again.
         """
         if outcome.reason == "failed":
-            await self._fail(row, outcome.cause or "it is not known why")
+            closed = await self._fail(row, outcome.cause or "it is not known why")
         elif row.deleted or (outcome.reason == "cancelled" and not row.keep_partial):
-            await self._storage.remove(result_name(row.id))
-            await books.close(self._database, row.id, state="cancelled", bytes=0)
+            closed = await self._close_without(row, state="cancelled")
         else:
-            await self._keep(row, outcome)
-        await self._work.remove(row.id)
+            closed = await self._keep(row, outcome)
+        if closed:
+            await self._work.remove(row.id)
 
-    async def _fail(self, row: TaskRow, cause: str) -> None:
-        await self._storage.remove(result_name(row.id))
-        await books.close(self._database, row.id, state="failed", cause=cause)
+    async def _fail(self, row: TaskRow, cause: str) -> bool:
+        return await self._close_without(row, state="failed", cause=cause)
 
-    async def _keep(self, row: TaskRow, outcome: Outcome) -> None:
+    async def _close_without(self, row: TaskRow, **fields: Any) -> bool:
+        """No result. Nothing is removed before we know that nobody else keeps it."""
+        closed = await books.close(self._database, row, bytes=0, **fields)
+        if closed:
+            await self._storage.remove(result_name(row.id))
+        return closed
+
+    async def _keep(self, row: TaskRow, outcome: Outcome) -> bool:
         out = self._work.out(row.id)
         if not await to_thread.run_sync((out / SUMMARY).exists):
-            await self._recover(row, outcome)
-            return
+            return await self._recover(row, outcome)
         facts = await to_thread.run_sync(_facts, row, out)
         await to_thread.run_sync(_name_source, row, out)
         await to_thread.run_sync(self._draw, row.id, out)
         total = 0
         for name in (*(each for each in (*OUTPUTS, THUMBNAIL) if each != SUMMARY), SUMMARY):
             total += await self._keep_file(row.id, out / name)
-        await books.close(self._database, row.id, state=outcome.reason, bytes=total, **facts)
+        return await books.close(self._database, row, state=outcome.reason, bytes=total, **facts)
 
-    async def _recover(self, row: TaskRow, outcome: Outcome) -> None:
-        """All was kept, and the row not written before somebody died; or the folder was lost."""
+    async def _recover(self, row: TaskRow, outcome: Outcome) -> bool:
+        """All was kept, and the row not written before somebody died; or there is nothing."""
         name = result_name(row.id, SUMMARY)
         if await self._storage.size(name) is None:
-            await self._fail(row, "its results were lost before they could be kept; run it again")
-            return
+            if outcome.reason == "cancelled":
+                return await self._close_without(row, state="cancelled")
+            return await self._fail(
+                row, "its results were lost before they were kept: run it again"
+            )
         data = result_name(row.id, RESULTS)
         async with self._storage.local(data) as results, self._storage.local(name) as summary:
             facts = await to_thread.run_sync(_facts_of, row, summary, results)
         sizes = [await self._storage.size(each) for each in await self._names(row.id)]
         total = sum(each or 0 for each in sizes)
-        await books.close(self._database, row.id, state=outcome.reason, bytes=total, **facts)
+        return await books.close(self._database, row, state=outcome.reason, bytes=total, **facts)
 
     async def _names(self, task_id: str) -> list[str]:
         return await self._storage.names(result_name(task_id))

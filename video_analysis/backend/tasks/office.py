@@ -6,13 +6,14 @@ backend or the next start goes on.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
 from anyio import to_thread
 from sqlalchemy.exc import SQLAlchemyError
 
+from contanos.bus.topics import is_task_id
 from contanos.errors import ContanosError
 from video_analysis.backend.database.engine import Database
 from video_analysis.backend.results.thumbnail import make_thumbnail
@@ -63,13 +64,16 @@ class Office:
         self._database = database
         self._storage = storage
         keeper = Keeper(database, storage, self.work, make_thumbnail)
-        self._follower = Follower(database, uploads, desk, self.work, keeper)
-        self._woken = asyncio.Event()
+        self._follower = Follower(
+            settings.claim_seconds, database, uploads, desk, self.work, keeper
+        )
+        self._woken = (asyncio.Event(), asyncio.Event())
         self._swept = -_SWEEP
 
     def wake(self) -> None:
         """Have a look at once. For the event loop's own thread."""
-        self._woken.set()
+        for each in self._woken:
+            each.set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -81,19 +85,22 @@ class Office:
                 loop.call_soon_threadsafe(self.wake)
 
         self.desk.on_outcome(told)
-        looking = asyncio.create_task(self._run(), name="office")
+        both = zip((self.look, self.tidy), self._woken, strict=True)
+        running = [asyncio.create_task(self._again(do, woken)) for do, woken in both]
         try:
             yield
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
             await self._follower.close()
 
-    async def _run(self) -> None:
+    async def _again(self, do: Callable[[], Awaitable[None]], woken: asyncio.Event) -> None:
+        """Again and again, whatever goes wrong."""
         while True:
-            self._woken.clear()
+            woken.clear()
             try:
-                await self.look()
+                await do()
             except (ContanosError, SQLAlchemyError, OSError) as e:
                 log.warning("tasks cannot be looked after", cause=str(e))
                 await asyncio.sleep(_TROUBLE)
@@ -101,41 +108,49 @@ class Office:
                 log.exception("tasks are not looked after")
                 await asyncio.sleep(_TROUBLE)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), _LOOK)
+                await asyncio.wait_for(woken.wait(), _LOOK)
 
     async def look(self) -> None:
-        """Once at everything."""
+        """Once at every task that waits or runs."""
         if await dispatch(self._database, self._settings):
             log.info("tasks begin")
         await self._follower.look()
+
+    async def tidy(self) -> None:
+        """Once at what is to go. It may take long, and nothing waits for it."""
         for row in await books.deleted(self._database):
-            await self._purge(row.id)
+            try:
+                await self._purge(row.id)
+            except (ContanosError, OSError) as e:
+                log.warning("a deleted task is not gone yet", task_id=row.id, cause=str(e))
         if time.monotonic() - self._swept >= _SWEEP:
             await self.sweep()
             self._swept = time.monotonic()
 
     async def sweep(self) -> None:
-        """Remove folders of tasks that do not run, and results of tasks that are not there.
+        """Remove folders of tasks that do not run, and results of tasks that have none.
 
         A row is there before its files, and runs until they are kept; so these are listed first.
         """
         folders = await self.work.ids()
-        kept = {each.split("/")[1] for each in await self._storage.names(RESULTS)}
-        states = await books.states(self._database, sorted(folders | kept))
-        for each in sorted(folders):
-            if states.get(each) != "running":
-                log.info("removing the folder of a task that is over", task_id=each)
-                await self.work.remove(each)
-        for each in sorted(kept - states.keys()):
+        kept = set(filter(is_task_id, await self._kept()))
+        running, having = await books.having(self._database, sorted(folders | kept))
+        for each in sorted(folders - running):
+            log.info("removing the folder of a task that is over", task_id=each)
+            await self.work.remove(each)
+        for each in sorted(kept - having):
             log.info("removing results of no task", task_id=each)
             await self._storage.remove(result_name(each))
+
+    async def _kept(self) -> set[str]:
+        return {each.split("/")[1] for each in await self._storage.names(RESULTS)}
 
     async def _purge(self, task_id: str) -> None:
         """Everything of a task that was deleted: its files, its topics, its row, in this order."""
         await self._storage.remove(result_name(task_id))
         await self.work.remove(task_id)
         if self.desk.ordered(task_id):
-            await to_thread.run_sync(self.desk.sweep_now, task_id)
+            await to_thread.run_sync(self.desk.end_now, task_id)
             return  # the reconciler deletes its topics, then its order
         await to_thread.run_sync(self.desk.forget, task_id)
         await books.remove(self._database, task_id)

@@ -28,28 +28,56 @@ class TaskOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     graph: GraphName = Field(
-        _DEFAULT.graph, description="Poses before identities, or identities before poses."
+        _DEFAULT.graph,
+        description="Poses before identities, or identities before poses.",
+        examples=[_DEFAULT.graph],
     )
     detector: Annotated[str, _named("detect")] = Field(
-        _DEFAULT.detector, max_length=64, description="Model that finds people."
+        _DEFAULT.detector,
+        max_length=64,
+        description="Model that finds people.",
+        examples=[_DEFAULT.detector],
     )
     pose: Annotated[str, _named("pose")] = Field(
-        _DEFAULT.pose, max_length=64, description="Model that estimates poses."
+        _DEFAULT.pose,
+        max_length=64,
+        description="Model that estimates poses.",
+        examples=[_DEFAULT.pose],
     )
     det_score: float = Field(
-        _DEFAULT.det_score, ge=0.1, le=1, description="Detections from this score on get a pose."
+        _DEFAULT.det_score,
+        ge=0.1,
+        le=1,
+        description="Detections from this score on get a pose.",
+        examples=[0.3],
     )
     first_frame: int = Field(
-        _DEFAULT.first_frame, ge=0, le=_MOST_FRAMES, description="Number of the first frame."
+        _DEFAULT.first_frame,
+        ge=0,
+        le=_MOST_FRAMES,
+        description="Number of the first frame.",
+        examples=[0],
     )
     max_frames: int | None = Field(
-        _DEFAULT.max_frames, ge=1, le=_MOST_FRAMES, description="Stop after so many frames."
+        _DEFAULT.max_frames,
+        ge=1,
+        le=_MOST_FRAMES,
+        description="Stop after so many frames.",
+        examples=[250],
     )
     trail: int = Field(
-        _DEFAULT.trail, ge=0, le=1000, description="Frames that a person's trail reaches back."
+        _DEFAULT.trail,
+        ge=0,
+        le=1000,
+        description="Frames that a person's trail reaches back.",
+        examples=[30],
     )
-    blur: bool = Field(_DEFAULT.blur, description="Hide faces in the annotated video.")
-    video: bool = Field(_DEFAULT.video, description="Make an annotated video beside the data.")
+    blur: bool = Field(
+        _DEFAULT.blur, description="Hide faces in the annotated video.", examples=[False]
+    )
+    video: bool = Field(
+        _DEFAULT.video, description="Make an annotated video beside the data.", examples=[True]
+    )
 
     @model_validator(mode="after")
     def _blur_what(self) -> Self:

@@ -17,8 +17,7 @@ async def readable_task(state: State, who: Principal, task_id: str) -> TaskRow:
     Raises:
         HTTPException: 404, there is none, or it was deleted.
     """
-    async with state.database.reading() as session:
-        row = await session.get(TaskRow, task_id)
+    row = await state.database.read(lambda session: session.get(TaskRow, task_id))
     theirs = row and (row.user_id == who.owner_id or who.may("admin"))
     if row is None or row.deleted or not theirs:
         raise refused(404, f"no task {task_id} is yours")

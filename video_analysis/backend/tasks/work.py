@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from contanos.bus.topics import checked_task_id
+from contanos.bus.topics import checked_task_id, is_task_id
 from contanos.disk import as_output_error, whole_file
 
 _VIDEO, _OUT = "video", "out"
@@ -47,7 +47,7 @@ class Work:
         return await to_thread.run_sync(self._ids)
 
     def _ids(self) -> set[str]:
-        return {each.name for each in self._folder.glob("*")}
+        return {each.name for each in self._folder.glob("*") if is_task_id(each.name)}
 
     def _task(self, task_id: str) -> Path:
         return self._folder / checked_task_id(task_id)

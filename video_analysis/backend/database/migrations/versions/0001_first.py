@@ -37,8 +37,6 @@ def upgrade() -> None:
         sa.Column("views", sa.String(length=24), nullable=True),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("created", Moment(), nullable=False),
-        sa.Column("wrong", BIG, nullable=False),
-        sa.Column("locked_until", Moment(), nullable=True),
         sa.Column("quota_bytes", BIG, nullable=True),
         sa.Column("quota_tasks", BIG, nullable=True),
         sa.Column("quota_minutes", sa.Double(), nullable=True),
@@ -46,6 +44,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_users"),
         sa.UniqueConstraint("name", name="uq_users_name"),
     )
+    op.create_table(
+        "wrong_logins",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("wrong", BIG, nullable=False),
+        sa.Column("at", Moment(), nullable=False),
+        sa.Column("locked_until", Moment(), nullable=True),
+        sa.PrimaryKeyConstraint("name", name="pk_wrong_logins"),
+    )
+    op.create_index("ix_wrong_logins_at", "wrong_logins", ["at"], unique=False)
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=24), nullable=False),
@@ -115,12 +122,14 @@ def upgrade() -> None:
         sa.Column("options", sa.JSON(), nullable=False),
         sa.Column("priority", BIG, nullable=False),
         sa.Column("idempotency_key", sa.String(length=128), nullable=True),
+        sa.Column("retry_of", sa.String(length=24), nullable=True),
         sa.Column("reason", sa.String(length=1024), nullable=True),
         sa.Column("cancel", sa.Boolean(), nullable=False),
         sa.Column("keep_partial", sa.Boolean(), nullable=False),
         sa.Column("cause", sa.String(length=2048), nullable=True),
         sa.Column("frames", BIG, nullable=False),
         sa.Column("frames_total", BIG, nullable=True),
+        sa.Column("fps", sa.Double(), nullable=True),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("proof", sa.JSON(), nullable=True),
         sa.Column("bytes", BIG, nullable=False),
@@ -129,6 +138,7 @@ def upgrade() -> None:
         sa.Column("ended", Moment(), nullable=True),
         sa.Column("claimed_by", sa.String(length=24), nullable=True),
         sa.Column("claimed_until", Moment(), nullable=True),
+        sa.Column("deleted", Moment(), nullable=True),
         sa.ForeignKeyConstraint(
             ["upload_id"], ["uploads.id"], name="fk_tasks_upload_id", ondelete="SET NULL"
         ),
@@ -157,6 +167,8 @@ def downgrade() -> None:
     op.drop_table("logins")
     op.drop_index("ix_api_keys_user_id", table_name="api_keys")
     op.drop_table("api_keys")
+    op.drop_index("ix_wrong_logins_at", table_name="wrong_logins")
+    op.drop_table("wrong_logins")
     op.drop_table("users")
     op.drop_index("ix_audit_user_id", table_name="audit")
     op.drop_index("ix_audit_at", table_name="audit")
