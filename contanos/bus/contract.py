@@ -14,6 +14,7 @@ The words mean what they mean in Kafka, on every implementation:
 - A topic that names its readers is bounded: a record makes room once every reader has committed
   past it.
 - A *table* keeps the newest value of each key, and shows it to everybody on the bus.
+- A *reader* looks on from outside of every group: nothing is held for it, and nobody waits for it.
 
 `tests/contract/bus_contract.py` holds every implementation to this text.
 """
@@ -153,6 +154,23 @@ class Consumer(Protocol):
         """Leave the group; partitions pass to the other members."""
 
 
+class Reader(Protocol):
+    """Reads one partition and commits nothing. One thread at a time, except `close`."""
+
+    def poll(self, limit: int, timeout: float) -> list[Record]:
+        """At most `limit` records, waiting at most `timeout` seconds for the first.
+
+        Where the next one was let go meanwhile, it goes on with the oldest that is still held.
+
+        Raises:
+            UnknownTopic: the topic was deleted, though one of that name may be there again.
+            BusError: the bus was closed, or the brokers let nobody read.
+        """
+
+    def close(self) -> None:
+        """Release everything; `poll` then gives nothing."""
+
+
 class Table(Protocol):
     """The newest value of each key, the same for everybody on the bus. Safe from any thread."""
 
@@ -216,6 +234,13 @@ class Bus(Protocol):
         The last prefix leads: partitions of these topics are shared out among the members. Of a
         topic of the same task with another prefix, partition p goes where partition p modulo n of
         the leading topic goes, which has n partitions.
+        """
+
+    def reader(self, source: TopicPartition, offset: int) -> Reader:
+        """A new reader of one partition, from `offset` on, outside of every group.
+
+        Raises:
+            UnknownTopic: no such topic.
         """
 
     def committed(self, group: str, source: TopicPartition) -> Position:

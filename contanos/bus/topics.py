@@ -6,7 +6,10 @@ from contanos.errors import SettingError
 
 RAW_FRAMES = "raw_frames"
 
-_TASK_ID = re.compile(r"[0-9a-z][0-9a-z-]{0,63}")
+PATTERN = "^[0-9a-z][0-9a-z-]{0,63}$"
+"""Of a task's id."""
+
+_TASK_ID = re.compile(PATTERN.strip("^$"))
 
 
 def topic_name(stage: str, task_id: str) -> str:
@@ -35,13 +38,22 @@ def task_of(topic: str) -> str:
     return topic.rpartition("_")[2]
 
 
+def is_task_id(name: str) -> bool:
+    """Whether `name` may be a task's id, and so part of a topic's or a file's name.
+
+    >>> is_task_id("7f3c"), is_task_id("lost+found")
+    (True, False)
+    """
+    return _TASK_ID.fullmatch(name) is not None
+
+
 def checked_task_id(task_id: str) -> str:
     """`task_id` unchanged, if it may become part of a topic's or a file's name.
 
     Raises:
         SettingError: it may not.
     """
-    if not _TASK_ID.fullmatch(task_id):
+    if not is_task_id(task_id):
         raise SettingError(
             f"task id {task_id!r}: use 1 to 64 of a-z, 0-9 and '-', starting with a letter or digit"
         )

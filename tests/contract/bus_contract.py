@@ -8,9 +8,19 @@ import threading
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
-from contanos.bus import Bus, Consumer, Position, Producer, Record, TopicPartition, TopicSpec
+from contanos.bus import (
+    Bus,
+    Consumer,
+    Position,
+    Producer,
+    Reader,
+    Record,
+    TopicPartition,
+    TopicSpec,
+)
 from contanos.errors import NotAssigned, SettingError, TopicExists, TopicFull, UnknownTopic
 from contanos.messages import EndOfStream
 
@@ -41,7 +51,7 @@ class BusContract:
     PATIENCE = 5.0
     SETTLING = 0.03
 
-    def take(self, consumer: Consumer, count: int, limit: int = 100) -> list[Record]:
+    def take(self, consumer: Consumer | Reader, count: int, limit: int = 100) -> list[Record]:
         """Exactly `count` records, or as many as came in time."""
         records: list[Record] = []
         deadline = time.monotonic() + self.PATIENCE
@@ -383,6 +393,103 @@ class BusContract:
         while len(seen) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         assert seen == [("a", b"one"), ("b", b"two"), ("a", None)]
+
+    def test_a_reader_gets_what_is_there_and_what_comes(self, bus: Bus, topic: str) -> None:
+        fill(bus, topic, 5)
+        reader = bus.reader(TopicPartition(topic, 0), 2)
+        assert [record.offset for record in self.take(reader, 3, limit=2)] == [2, 3, 4]
+        assert reader.poll(10, 0.1) == []
+        fill(bus, topic, 2, start=5)
+        records = self.take(reader, 2)
+        assert [(each.key, each.value) for each in records] == [(5, value(5)), (6, value(6))]
+        reader.close()
+        assert reader.poll(10, 30.0) == []
+
+    def test_a_reader_reads_one_partition(self, bus: Bus) -> None:
+        bus.create_topic("shared_a", TopicSpec(partitions=3))
+        reader = bus.reader(TopicPartition("shared_a", 1), 0)
+        for partition in range(3):
+            fill(bus, "shared_a", 2, start=10 * partition, partition=partition)
+        assert [each.key for each in self.take(reader, 2)] == [10, 11]
+        assert reader.poll(10, 0.3) == []
+        reader.close()
+
+    def test_a_reader_waits_for_an_offset_that_is_yet_to_come(self, bus: Bus, topic: str) -> None:
+        fill(bus, topic, 2)
+        reader = bus.reader(TopicPartition(topic, 0), 4)
+        assert reader.poll(10, 0.5) == []
+        fill(bus, topic, 4, start=2)
+        assert [record.offset for record in self.take(reader, 2)] == [4, 5]
+        reader.close()
+
+    def test_a_reader_takes_nothing_from_the_groups(self, bus: Bus, topic: str) -> None:
+        consumer = bus.consumer("g", ["numbers_"], None)
+        readers = [bus.reader(TopicPartition(topic, 0), 0) for _ in range(2)]
+        fill(bus, topic, 3)
+        for each in (*readers, consumer):
+            assert [record.offset for record in self.take(each, 3)] == [0, 1, 2]
+        for reader in readers:
+            reader.close()
+
+    def test_a_reader_holds_nothing_back(self, bus: Bus) -> None:
+        bus.create_topic("small_a", TopicSpec(capacity=4, readers=("g",)))
+        source = TopicPartition("small_a", 0)
+        consumer = bus.consumer("g", ["small_"], None)
+        idle = bus.reader(source, 0)
+        for start in range(0, 40, 4):
+            fill(bus, "small_a", 4, start=start)
+            self.take(consumer, 4)
+            consumer.commit(at(start + 4, "small_a"))
+        fill(bus, "small_a", 2, start=40)
+        held = self._held(bus, source, 42)
+        assert held[0] > 0
+        assert held == list(range(held[0], 42)), "from the oldest that is held, without a gap"
+        found = [record.offset for record in self.take(idle, 2)]
+        assert found == sorted(found) and found[-1] < 42
+        idle.close()
+
+    def _held(self, bus: Bus, source: TopicPartition, end: int) -> list[int]:
+        """Offsets that a new reader gets, once something was let go."""
+        deadline = time.monotonic() + self.PATIENCE
+        while True:
+            reader = bus.reader(source, 0)
+            offsets: list[int] = []
+            while (not offsets or offsets[-1] < end - 1) and time.monotonic() < deadline:
+                offsets += [record.offset for record in reader.poll(100, 0.1)]
+            reader.close()
+            if offsets[0] > 0 or time.monotonic() > deadline:
+                return offsets
+
+    def test_a_reader_hears_that_its_topic_is_gone(self, bus: Bus, topic: str) -> None:
+        source = TopicPartition(topic, 0)
+        with pytest.raises(UnknownTopic):
+            bus.reader(TopicPartition("numbers_never", 0), 0)
+        with pytest.raises(UnknownTopic):
+            bus.reader(TopicPartition(topic, 1), 0)
+        fill(bus, topic, 2)
+        reader = bus.reader(source, 0)
+        assert len(self.take(reader, 2)) == 2
+        threading.Timer(0.3, bus.delete_topic, [topic]).start()
+        started = time.monotonic()
+        with pytest.raises(UnknownTopic, match=topic):
+            reader.poll(1, self.PATIENCE)
+        assert time.monotonic() - started < self.PATIENCE
+        bus.create_topic(topic, TopicSpec())
+        with pytest.raises(UnknownTopic):
+            reader.poll(1, 0.0)
+        reader.close()
+
+    def test_readers_leave_no_thread_behind(self, bus: Bus, topic: str) -> None:
+        fill(bus, topic, 1)
+        source = TopicPartition(topic, 0)
+        before = psutil.Process().num_threads()
+        readers = [bus.reader(source, 0) for _ in range(3)]
+        for reader in readers:
+            assert len(self.take(reader, 1)) == 1
+        for reader in readers:
+            reader.close()
+            reader.close()
+        assert psutil.Process().num_threads() <= before
 
     def test_a_bus_that_answers_is_ready(self, bus: Bus) -> None:
         bus.ready()

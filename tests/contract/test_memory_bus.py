@@ -4,7 +4,7 @@ import pytest
 
 from contanos.bus import Bus, TopicPartition, TopicSpec, open_bus
 from contanos.bus.memory import MemoryBus
-from contanos.errors import SettingError
+from contanos.errors import BusError, SettingError
 from tests.contract.bus_contract import BusContract, at, fill
 
 
@@ -49,8 +49,11 @@ def test_closing_ends_every_wait() -> None:
     bus = open_bus("memory://")
     bus.create_topic("numbers_a", TopicSpec())
     consumer = bus.consumer("g", ["numbers_"], None)
+    reader = bus.reader(TopicPartition("numbers_a", 0), 0)
     bus.close()
     assert consumer.poll(1, 60.0) == []
+    with pytest.raises(BusError):
+        reader.poll(1, 60.0)
 
 
 def test_an_unknown_scheme_says_what_there_is() -> None:

@@ -14,7 +14,9 @@ from contanos.bus import open_bus
 from contanos.service.board import Board
 from contanos.service.gauges import service_registry
 from contanos.service.metrics import PrometheusMeter, process_registry
+from contanos.service.stalls import Stalls
 from contanos.stage.tasks import Tasks
+from video_analysis.backend.live.meter import LiveMeter
 from video_analysis.job import read_task
 from video_analysis.pipeline import graph_of
 from video_analysis.services import SERVICES
@@ -59,6 +61,8 @@ def exported() -> set[str]:
     bus = open_bus("memory://")
     registry = process_registry(bus)
     PrometheusMeter(registry, ["yolox"])
+    Stalls(registry)
+    LiveMeter().register(registry)
     board = Board(bus, Tasks(bus, read_task), "yolox", graph_of)
     served: Iterator[Metric] = service_registry(registry, ["yolox"], board).collect()
     return BUS_COUNTERS | {

@@ -4,6 +4,7 @@
 |---|---|
 | `catalogue` | the topics there are, with their specs, in a table that every process follows |
 | `member`, `consumer` | membership in a group, fairness, commits |
+| `reader` | reading outside of every group |
 | `mark`, `states` | what lies beside an offset |
 | `producer`, `room` | sending, and waiting for room |
 | `progress` | waiting for groups |
@@ -38,6 +39,7 @@ from contanos.bus.kafka.names import Names
 from contanos.bus.kafka.offsets import Offsets
 from contanos.bus.kafka.producer import KafkaProducer
 from contanos.bus.kafka.progress import Progress
+from contanos.bus.kafka.reader import KafkaReader
 from contanos.bus.kafka.reads import Reads
 from contanos.bus.kafka.settings import KafkaSettings
 from contanos.bus.kafka.states import States
@@ -86,6 +88,7 @@ class KafkaBus:
         # The library hangs for ever when a member of a group is collected that was not closed.
         self._members: set[KafkaConsumer] = set()
         self._producers: weakref.WeakSet[KafkaProducer] = weakref.WeakSet()
+        self._readers: weakref.WeakSet[KafkaReader] = weakref.WeakSet()
 
     def create_topic(self, name: str, spec: TopicSpec) -> None:
         topic = self._names.topic(name)
@@ -150,6 +153,18 @@ class KafkaBus:
         self._members = {each for each in self._members if not each.closed} | {made}
         return made
 
+    def reader(self, source: TopicPartition, offset: int) -> KafkaReader:
+        made = KafkaReader(
+            self._configs,
+            self._names.topic(source.topic),
+            self._catalogue,
+            source,
+            offset,
+            self._endurance,
+        )
+        self._readers.add(made)
+        return made
+
     def committed(self, group: str, source: TopicPartition) -> Position:
         offset, mark = self._commit_of(group, source)
         return Position(offset, mark.note)
@@ -202,6 +217,8 @@ class KafkaBus:
             member.close()
         for producer in list(self._producers):
             producer.close()
+        for reader in list(self._readers):
+            reader.close()
         with self._lock:
             if self._opened:
                 self._opened[1].close()

@@ -11,7 +11,7 @@ from confluent_kafka import TopicPartition as Spot
 from contanos.bus.contract import Position, Record, TopicPartition
 from contanos.bus.kafka.catalogue import Catalogue, Entry
 from contanos.bus.kafka.commit import commit
-from contanos.bus.kafka.faults import Endurance, described
+from contanos.bus.kafka.faults import Endurance, described, lasting
 from contanos.bus.kafka.journal import Journal
 from contanos.bus.kafka.member import Member
 from contanos.bus.kafka.names import Names
@@ -26,12 +26,6 @@ _IDLE_SLICE = 0.1  # likewise, where for a while
 _IDLE = 1.0  # seconds there were no records, nor a `wakeup`
 _BATCH = 500  # records taken from the library at once
 _FULL = 64 << 20  # bytes that are held ahead of the stage
-
-_FORBIDDEN = {
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError._AUTHENTICATION,
-}
 
 Note = Callable[[str, TopicPartition, str, int], None]
 
@@ -143,7 +137,7 @@ class KafkaConsumer:
 
     def _heed(self, error: KafkaError) -> None:
         """Most errors pass, or tell of a topic that was deleted."""
-        if error.fatal() or error.code() in _FORBIDDEN:
+        if lasting(error):
             raise BusError(described(f"read as a member of {self._group}", error))
         log.debug("consumer goes on", group=self._group, error=error.name(), cause=error.str())
 

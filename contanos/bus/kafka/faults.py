@@ -43,6 +43,12 @@ NO_TOPIC = {
     KafkaError.UNKNOWN_TOPIC_ID,
 }
 
+_FORBIDDEN = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+
 
 def error_of(exception: KafkaException) -> KafkaError:
     """What the exception carries."""
@@ -54,6 +60,11 @@ def error_of(exception: KafkaException) -> KafkaError:
 def passing(error: KafkaError) -> bool:
     """Whether the same request may succeed a little later."""
     return error.code() in _PASSING or (error.retriable() and error.code() not in NO_TOPIC)
+
+
+def lasting(error: KafkaError) -> bool:
+    """Whether a consumer that is told of it will never read on by itself."""
+    return error.fatal() or error.code() in _FORBIDDEN
 
 
 def described(what: str, error: KafkaError) -> str:

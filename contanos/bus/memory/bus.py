@@ -19,6 +19,7 @@ from contanos.bus.contract import (
 from contanos.bus.memory.consumer import MemoryConsumer
 from contanos.bus.memory.group import Group
 from contanos.bus.memory.log import Log
+from contanos.bus.memory.reader import MemoryReader
 from contanos.bus.memory.table import MemoryTable
 from contanos.errors import BusError, TopicExists, TopicFull, UnknownTopic
 
@@ -88,6 +89,10 @@ class MemoryBus:
             joined.members.append(consumer)
             self.changed.notify_all()
             return consumer
+
+    def reader(self, source: TopicPartition, offset: int) -> MemoryReader:
+        with self.changed:
+            return MemoryReader(self, source, self._log(source), offset)
 
     def committed(self, group: str, source: TopicPartition) -> Position:
         with self.changed:
