@@ -15,6 +15,13 @@
     ├── MachineError            this machine lacks a program that is needed, or a free port
     ├── MessageError            bytes that are not a message of a known schema
     ├── OutputError             a result could not be written: disk full, no permission
+    ├── ServerError             a server did not do what we asked of it, as its client
+    │   ├── Unreachable         it did not answer, or not to the end
+    │   ├── TryLater            not now; it was asked again for a while
+    │   ├── ServerFailed        something is wrong there; its log says what
+    │   └── Refused             asked the same once more, it would say the same
+    │       ├── Unauthorised    it knows nobody with this key
+    │       └── NotFound        no such thing, or it is somebody else's
     └── TaskFailed              a task ended without a complete result; carries the cause
 
 Each message says what happened and what to do about it.
@@ -79,6 +86,60 @@ class MessageError(ContanosError):
 
 class OutputError(ContanosError):
     """A result could not be written."""
+
+
+class ServerError(ContanosError):
+    """A server did not do what we asked of it, as its client.
+
+    Attributes:
+        status: of its answer; None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Unreachable(ServerError):
+    """It did not answer, or not to the end.
+
+    Attributes:
+        heard: whether it may have got the request.
+    """
+
+    def __init__(self, message: str, heard: bool = True) -> None:
+        super().__init__(message)
+        self.heard = heard
+
+
+class TryLater(ServerError):
+    """It would not now.
+
+    Attributes:
+        seconds: after which to ask again; None where it did not say.
+    """
+
+    def __init__(
+        self, message: str, status: int | None = None, seconds: float | None = None
+    ) -> None:
+        super().__init__(message, status)
+        self.seconds = seconds
+
+
+class ServerFailed(ServerError):
+    """Something is wrong there; its log says what."""
+
+
+class Refused(ServerError):
+    """It will not: asked the same once more, it would say the same."""
+
+
+class Unauthorised(Refused):
+    """It knows nobody with this key."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or it is somebody else's."""
 
 
 class TaskFailed(ContanosError):

@@ -63,10 +63,18 @@ def test_every_command_is_described(command: str) -> None:
     assert f"`{command}" in OPERATIONS
 
 
-def test_every_option_of_run_is_described() -> None:
+FOR_SERVERS = [
+    f"contanos {each}"
+    for each in ("submit", "status", "watch", "fetch", "cancel", "login", "logout")
+]
+
+
+@pytest.mark.parametrize("command", ["contanos run", *FOR_SERVERS])
+def test_every_option_is_described(command: str) -> None:
     options = {
         name
-        for parameter in COMMANDS["contanos run"].params  # type: ignore[attr-defined]
+        for parameter in COMMANDS[command].params  # type: ignore[attr-defined]
+        if not getattr(parameter, "hidden", False)
         for name in parameter.opts
         if name.startswith("--") and name != "--help"
     }

@@ -9,9 +9,9 @@ import sys
 import typer
 
 from contanos import __version__
-from contanos.errors import ContanosError, TaskFailed
+from contanos.errors import ContanosError, ServerFailed, TaskFailed
 from contanos.service.logs import log_to_stderr
-from video_analysis.cli import export, models, run
+from video_analysis.cli import export, fetch, login, models, run, submit, tasks
 from video_analysis.settings import read_settings
 
 app = typer.Typer(
@@ -22,6 +22,13 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("export")(export.export)
+app.command("submit")(submit.submit)
+app.command("status")(tasks.status)
+app.command("watch")(tasks.watch)
+app.command("fetch")(fetch.fetch)
+app.command("cancel")(tasks.cancel)
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 app.add_typer(models.app, name="models")
 
 FAILED, UNUSABLE = 1, 2
@@ -48,7 +55,7 @@ def main() -> None:
     try:
         log_to_stderr(read_settings().log_level)
         app()
-    except TaskFailed as e:
+    except (TaskFailed, ServerFailed) as e:
         _leave(e, FAILED)
     except ContanosError as e:
         _leave(e, UNUSABLE)
