@@ -1,17 +1,19 @@
 """Box and keypoint average precision on COCO persons, ours beside rtmlib on the same weights.
 
-    python -m bench.accuracy [--ours onnxruntime:f32,auto:auto]
+    python -m bench.accuracy [--ours onnxruntime:f32,auto:auto] [--views]
 
 Three scores a system: boxes; keypoints in ground-truth boxes; keypoints in its own boxes from score
 0.01. Beside each difference stands its paired 95 % bootstrap interval: on 42 images a difference
-below about 1 point is noise. Results of images are read as `contanos run` reads them, as videos of
-one frame.
+below about 1 point is noise. `--views` scores eight views of each image instead, mirrored and
+smaller ones, where a system's luck with a single keypoint weighs less (`bench.views`). Images are
+read as `contanos run` reads them, as videos of one frame.
 """
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -19,6 +21,7 @@ import numpy as np
 
 from bench.coco import Ground, Results, Score, score
 from bench.data import required
+from bench.views import write_views
 from contanos.models.fetch import fetch
 from contanos.video.frame import Frame
 from contanos.video.source import VideoSource
@@ -29,6 +32,8 @@ from video_analysis.settings import Options
 
 LOWEST = 0.01
 COCO_KEYPOINTS = 17
+SEEN = 0.2
+"""Keypoints above this score count for a person's rank, as in MMPose's evaluation."""
 
 Boxes = Callable[[Path], np.ndarray]
 Poses = Callable[[Path, np.ndarray], np.ndarray]
@@ -55,11 +60,18 @@ def main() -> None:
     default = "onnxruntime:f32,auto:auto"
     parser.add_argument("--ours", default=default, help=f"runtime:precision,...; {default}")
     parser.add_argument("--no-rtmlib", action="store_true", help="ours only")
+    parser.add_argument("--views", action="store_true", help="each image in eight views")
     arguments = parser.parse_args()
     systems = [ours(*each.split(":")) for each in arguments.ours.split(",")]
     if not arguments.no_rtmlib:
         systems.append(rtmlib())
-    report(Ground.read(required("coco_person")), systems)
+    images = required("coco_person")
+    if not arguments.views:
+        report(Ground.read(images), systems)
+        return
+    with TemporaryDirectory() as views:
+        write_views(images, Path(views))
+        report(Ground.read(Path(views)), systems)
 
 
 def report(ground: Ground, systems: list[System]) -> None:
@@ -160,16 +172,22 @@ def _true_box(bbox: list[float]) -> list[float]:
 
 
 def _posed(image_id: int, boxes: np.ndarray, poses: np.ndarray) -> Results:
-    """One result a person; its score is the box's times the keypoints' mean, as MMPose has it."""
+    """One result a person; its score is the box's times that of its keypoints."""
     return [
         {
             "image_id": image_id,
             "category_id": 1,
             "keypoints": pose[:COCO_KEYPOINTS].ravel().tolist(),
-            "score": float(box[4] * pose[:COCO_KEYPOINTS, 2].mean()),
+            "score": float(box[4] * _sureness(pose[:COCO_KEYPOINTS, 2])),
         }
         for box, pose in zip(boxes, poses, strict=True)
     ]
+
+
+def _sureness(scores: np.ndarray) -> float:
+    """The mean over keypoints that are seen at all, as MMPose ranks people (`CocoMetric`)."""
+    seen = scores[scores > SEEN]
+    return float(seen.mean()) if len(seen) else 0.0
 
 
 def _cell(found: Score, first: Score) -> str:

@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +22,13 @@ _SEED = 20260101
 
 @dataclass(frozen=True)
 class Ground:
-    """Ground truth: images, their files, and the people in them."""
+    """Ground truth: images, their files, and the people in them.
+
+    Attributes:
+        folder: holds the annotations and the images' files.
+        coco: pycocotools' index of the annotations.
+        image_ids: ascending.
+    """
 
     folder: Path
     coco: COCO
@@ -38,6 +46,15 @@ class Ground:
         name: str = self.coco.loadImgs([image_id])[0]["file_name"]
         return self.folder / "images" / name
 
+    @cached_property
+    def views(self) -> list[NDArray[np.intp]]:
+        """Places in `image_ids` of the views of each picture; see `bench.views`."""
+        shown: dict[int, list[int]] = defaultdict(list)
+        for place, image_id in enumerate(self.image_ids):
+            image = self.coco.loadImgs([image_id])[0]
+            shown[image.get("view_of", image_id)].append(place)
+        return [np.array(places) for places in shown.values()]
+
     def posed(self, image_id: int) -> list[dict[str, Any]]:
         """The people in an image whose keypoints are annotated."""
         people = self.coco.loadAnns(self.coco.getAnnIds([image_id]))
@@ -51,6 +68,7 @@ class Score:
     Attributes:
         ap: over all images.
         samples: over bootstrap resamples of the images, [S]; the same resamples for every system.
+            All views of one picture are drawn together.
     """
 
     ap: float
@@ -69,10 +87,13 @@ def score(ground: Ground, results: Results, kind: Kind, resamples: int = 400) ->
         evaluation.params.imgIds = ground.image_ids
         evaluation.params.catIds = [1]
         evaluation.evaluate()
-        count = len(ground.image_ids)
-        ap = _average(evaluation, np.arange(count))
-        draws = np.random.default_rng(_SEED).integers(0, count, (resamples, count))
-        return Score(ap, np.array([_average(evaluation, draw) for draw in draws]))
+        views = ground.views
+        draws = np.random.default_rng(_SEED).integers(0, len(views), (resamples, len(views)))
+        samples = [np.concatenate([views[k] for k in draw]) for draw in draws]
+        return Score(
+            _average(evaluation, np.arange(len(ground.image_ids))),
+            np.array([_average(evaluation, sample) for sample in samples]),
+        )
 
 
 def _average(evaluation: Any, draw: Sequence[int] | NDArray[np.integer]) -> float:

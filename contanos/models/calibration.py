@@ -17,6 +17,7 @@ from contanos.models.graph import OPSET
 from contanos.models.observe import Array, observe
 from contanos.models.quantize import Recipe, chosen, quantize
 from contanos.models.runtime import Precision, Runtime
+from contanos.models.silu import around_means
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,14 +79,15 @@ def derive(
 ) -> onnx.ModelProto:
     """The graph to run `model` by, the same on every machine.
 
-    f32 is the model itself; bf16 has its 1x1 convolutions centred; int8 has, besides, integers
-    where the runtime computes in them.
+    f32 is the model itself; bf16 has its 1x1 convolutions centred, and the SiLUs in front of them
+    computed around their means; int8 has them centred, and integers where the runtime computes in
+    them.
     """
     if precision == "f32":
         return model
     centred = centre(upgrade(model), table.means)
     if precision == "bf16":
-        return centred
+        return around_means(centred)
     keep = frozenset(table.keep)
     if runtime == "openvino":
         return quantize(centred, table.ranges, Recipe(keep=keep))

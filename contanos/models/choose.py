@@ -20,8 +20,8 @@ class Machine:
 
     Attributes:
         gpu: onnxruntime can use an NVIDIA GPU.
-        openvino: OpenVINO's name for what the CPU computes fast (FP32, INT8, BF16); None where
-            OpenVINO is not installed.
+        openvino: what the CPU computes fast, as OpenVINO names it (FP32, INT8, BF16), and AMX;
+            None where OpenVINO is not installed.
     """
 
     gpu: bool
@@ -36,7 +36,7 @@ class Step:
         runtime: the library.
         precision: of the arithmetic.
         why: what was measured, in words for the summary.
-        needs: an OpenVINO capability of the CPU, or "GPU"; None where nothing is needed.
+        needs: a capability of the CPU as in `Machine.openvino`, or "GPU"; None for nothing.
         auto: whether `auto` may take it; otherwise it is taken only where asked for.
     """
 

@@ -79,6 +79,12 @@ def inserted(graph: onnx.GraphProto, after: Mapping[str, Sequence[onnx.NodeProto
     graph.node.extend(copies)
 
 
+def constant(graph: onnx.GraphProto, name: str, values: np.ndarray) -> str:
+    """Adds a weight to the graph and returns its name."""
+    graph.initializer.append(numpy_helper.from_array(values, name))
+    return name
+
+
 def weight(graph: onnx.GraphProto, name: str) -> onnx.TensorProto:
     """The initializer called `name`.
 

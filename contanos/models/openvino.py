@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,25 @@ class OpenVinoSession:
 
 
 def capabilities() -> frozenset[str] | None:
-    """What OpenVINO computes fast on this CPU, such as FP32, INT8, BF16; None without OpenVINO."""
+    """What OpenVINO computes fast on this CPU, such as FP32, INT8, BF16; None without OpenVINO.
+
+    AMX stands beside them where the CPU multiplies matrices of bf16: OpenVINO names bf16 alike with
+    and without, but with it bf16 is faster than int8 convolutions, without it slower.
+    """
     try:
         ov = _openvino()
     except ModelError:
         return None
-    return frozenset(ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    named = frozenset(ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    return named | {"AMX"} if "BF16" in named and _has_amx() else named
+
+
+def _has_amx(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the kernel lists the flag; elsewhere than on Linux, no."""
+    try:
+        return "amx_bf16" in cpuinfo.read_text(encoding="utf-8").split()
+    except OSError:
+        return False
 
 
 def _config(precision: Precision, threads: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from contanos.errors import ModelError
-from contanos.models.graph import inserted, last_convolutions, prune, weight
+from contanos.models.graph import constant, inserted, last_convolutions, prune, weight
 
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -132,12 +132,6 @@ class _Pairs:
             helper.make_node("QuantizeLinear", [name, *at], [f"{name}/8bit"]),
             helper.make_node("DequantizeLinear", [f"{name}/8bit", *at], [f"{name}/rounded"]),
         ]
-
-
-def constant(graph: onnx.GraphProto, name: str, values: np.ndarray) -> str:
-    """Adds a weight to the graph and returns its name."""
-    graph.initializer.append(numpy_helper.from_array(values, name))
-    return name
 
 
 def _quantize_weights(

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from contanos.video.patch import warped, warped_chroma
+
 Plane: TypeAlias = npt.NDArray[np.uint8]
 Picture: TypeAlias = npt.NDArray[np.uint8]
 Affine: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -104,6 +106,8 @@ class Frame:
     def warp(self, affine: Affine, size: tuple[int, int]) -> Picture:
         """A patch of the picture, sampled bilinearly; black where it leaves the picture.
 
+        Where it shrinks by two or more, pixels are averaged first, so that none is skipped.
+
         Args:
             affine: float [2, 3], from source pixels to the patch's pixels; (0, 0) is the centre
                 of the top-left pixel in both, as in `cv2.warpAffine`.
@@ -112,8 +116,9 @@ class Frame:
         Returns:
             BGR, uint8 [height, width, 3].
         """
-        luma = _warp(self.y, affine, size, BLACK)
-        return self._to_bgr(luma, *(_warp_chroma(each, affine, size) for each in (self.u, self.v)))
+        luma = warped(self.y, affine, size, BLACK)
+        chroma = (warped_chroma(each, affine, size, NEUTRAL) for each in (self.u, self.v))
+        return self._to_bgr(luma, *chroma)
 
     def _to_bgr(self, y: Any, u: Any, v: Any) -> Picture:
         bgr = cv2.transform(cv2.merge((y, u, v)), yuv_to_bgr(self.matrix))
@@ -140,21 +145,3 @@ class BadFrame:
     def seconds(self) -> float:
         """Presentation time in seconds."""
         return float(self.pts * self.time_base)
-
-
-def _warp(plane: Plane, affine: Affine, size: tuple[int, int], border: int) -> Any:
-    return cv2.warpAffine(plane, affine, size, borderValue=(border,))
-
-
-def _warp_chroma(plane: Plane, affine: Affine, size: tuple[int, int]) -> Any:
-    """Chroma of a patch: sampled at half its size where that is whole, then scaled up.
-
-    A chroma sample at c lies over the luma position 2 c + 0.5 in the source and in the patch.
-    Half the size costs a quarter of the samples, and a model's patch shows no finer colour.
-    """
-    linear = affine[:, :2]
-    offset = affine[:, 2] + linear.sum(axis=1) / 2
-    if size[0] % 2 or size[1] % 2:
-        return _warp(plane, np.column_stack((2 * linear, offset)), size, NEUTRAL)
-    half = np.column_stack((linear, (offset - 0.5) / 2))
-    return cv2.resize(_warp(plane, half, (size[0] // 2, size[1] // 2), NEUTRAL), size)

@@ -4,6 +4,7 @@ import pytest
 
 from contanos.errors import SettingError
 from contanos.models.choose import Machine, Step, choose, this_machine
+from video_analysis.models.measured import DETECTOR, POSE
 
 LADDER = (
     Step("onnxruntime", "f32", "a GPU", needs="GPU"),
@@ -13,7 +14,8 @@ LADDER = (
     Step("onnxruntime", "int8", "less accurate", auto=False),
 )
 AVX2 = Machine(gpu=False, openvino=frozenset({"FP32", "INT8"}))
-AMX = Machine(gpu=False, openvino=frozenset({"FP32", "INT8", "BF16"}))
+ZEN4 = Machine(gpu=False, openvino=frozenset({"FP32", "INT8", "BF16"}))
+AMX = Machine(gpu=False, openvino=frozenset({"FP32", "INT8", "BF16", "AMX"}))
 BARE = Machine(gpu=False, openvino=None)
 
 
@@ -52,3 +54,26 @@ def test_a_refusal_says_what_each_step_lacks() -> None:
 
 def test_this_machine_can_run_something() -> None:
     assert choose(LADDER, this_machine()).runtime in ("onnxruntime", "openvino")
+
+
+@pytest.mark.parametrize(
+    ("machine", "detector", "pose"),
+    [
+        (AMX, ("openvino", "bf16"), ("openvino", "bf16")),
+        (ZEN4, ("openvino", "int8"), ("openvino", "bf16")),
+        (AVX2, ("openvino", "int8"), ("onnxruntime", "f32")),
+        (BARE, ("onnxruntime", "f32"), ("onnxruntime", "f32")),
+    ],
+)
+def test_the_measured_ladders(
+    machine: Machine, detector: tuple[str, str], pose: tuple[str, str]
+) -> None:
+    for ladder, expected in ((DETECTOR, detector), (POSE, pose)):
+        choice = choose(ladder, machine)
+        assert (choice.runtime, choice.precision) == expected
+
+
+@pytest.mark.parametrize("ladder", [DETECTOR, POSE])
+def test_bf16_is_had_for_the_asking_where_the_cpu_has_it(ladder: tuple[Step, ...]) -> None:
+    for machine in (ZEN4, AMX):
+        assert choose(ladder, machine, precision="bf16").precision == "bf16"

@@ -94,6 +94,34 @@ def test_warp_agrees_with_warping_the_full_picture(
         assert np.abs(seen[clear].astype(int) - expected[clear]).mean() < 3.0
 
 
+@pytest.mark.parametrize("times", [2.0, 2.4, 3.0, 4.3])
+def test_a_shrinking_warp_skips_no_pixel(times: float) -> None:
+    # cloth finer than the patch's pixels is an even grey, wherever the patch begins
+    cloth = np.random.default_rng(0).choice(np.array([16, 235], np.uint8), (512, 512))
+    grey = np.full((256, 256), 128, np.uint8)
+    frame = Frame(0, 0, Fraction(1, 25), cloth, grey, grey, Matrix.BT709)
+    seen = frame.warp(np.array([[1 / times, 0, -8.3], [0, 1 / times, -8.7]]), (96, 96))
+    assert seen.astype(float).std() < 0.8 * cloth.std() / (int(times) / 1.164)
+
+
+@pytest.mark.parametrize("times", [2.6, 3.7])
+def test_a_shrinking_warp_keeps_places(times: float) -> None:
+    bgr = smooth_picture(1280, 720)
+    affine = np.array([[1 / times, 0, -20.4], [0, 1 / times, -11.2]])
+    expected = cv2.warpAffine(cv2.GaussianBlur(bgr, (0, 0), 2), affine, (192, 128))
+    error = np.abs(frame_of(bgr, Matrix.BT709).warp(affine, (192, 128)).astype(int) - expected)
+    assert error[4:-4, 4:-4].mean() < 1.5
+
+
+def test_a_shrinking_warp_at_the_edge_is_black_beyond_it() -> None:
+    frame = frame_of(smooth_picture(*SIZE), Matrix.BT709)
+    seen = frame.warp(np.array([[1 / 3, 0, 40.0], [0, 1 / 3, 30.0]]), (192, 128))
+    assert seen[:28].max() <= 1
+    assert seen[:, :38].max() <= 1
+    assert seen[40:80, 50:130].min() > 5
+    assert seen[94:].max() <= 1
+
+
 def test_warp_is_black_outside_the_picture() -> None:
     frame = frame_of(smooth_picture(*SIZE), Matrix.BT709)
     far_away = np.array([[1.0, 0, -1000], [0, 1, -1000]])
