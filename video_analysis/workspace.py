@@ -49,7 +49,7 @@ class Workspace:
 
     def __enter__(self) -> Self:
         """Raises `OutputError` where the folder cannot be written, `FolderBusy` if it is in use."""
-        if any(each.exists() and each.samefile(self._protect) for each in self._outputs()):
+        if any(_same(each, self._protect) for each in self._outputs()):
             raise OutputError(f"{self._protect} would be replaced; choose another --out")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -100,3 +100,10 @@ class Workspace:
         with suppress(OSError):  # not empty: it holds a result
             for each in self._missing:
                 each.rmdir()
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:  # an input that is gone must not keep its task from ending
+        return False

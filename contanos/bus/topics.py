@@ -55,6 +55,7 @@ def checked_task_id(task_id: str) -> str:
     """
     if not is_task_id(task_id):
         raise SettingError(
-            f"task id {task_id!r}: use 1 to 64 of a-z, 0-9 and '-', starting with a letter or digit"
+            f"task id {task_id[:80]!r}: use 1 to 64 of a-z, 0-9 and '-', starting with a letter or "
+            "digit"
         )
     return task_id

@@ -37,9 +37,13 @@ class Address(NamedTuple):
         """
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         try:
-            return socket.create_server(self, family=family)
+            listening = socket.create_server(self, family=family)
         except OSError as e:
             raise SettingError(self._refused(e, remedy)) from e
+        # Connections inherit it. asyncio leaves sockets that it was given as they are, and each
+        # answer on a connection that is kept would wait 40 ms for the client's acknowledgement.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
 
     def _refused(self, error: OSError, remedy: str) -> str:
         if error.errno == errno.EADDRINUSE:

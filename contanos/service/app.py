@@ -87,7 +87,11 @@ def add_service_routes(
 
     Args:
         app: gets the routes.
-        info: and what follows: see `service_app`.
+        info: as for `service_app`.
+        board: likewise.
+        registry: likewise.
+        alive: likewise.
+        started: likewise.
         guard: what lets somebody see all tasks.
         refusals: how the application answers faults.
     """

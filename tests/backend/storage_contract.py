@@ -63,6 +63,11 @@ class StorageContract:
         assert b"".join(pieces) == DATA
         assert max(map(len, pieces)) <= CHUNK
 
+    async def test_it_is_ready_empty_or_not(self, storage: Storage, tmp_path: Path) -> None:
+        await storage.ready()
+        await self.keep(storage, tmp_path, "uploads/one")
+        await storage.ready()
+
     async def test_nothing_is_kept_until_something_is(self, storage: Storage) -> None:
         assert await storage.size("uploads/none") is None
         assert await storage.names("uploads") == []

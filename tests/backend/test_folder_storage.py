@@ -106,5 +106,11 @@ async def test_sweeping_removes_what_the_dead_left(
     assert not left.exists()
 
 
+async def test_a_folder_that_cannot_be_is_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"a file")
+    with pytest.raises(OutputError):
+        await FolderStorage(tmp_path / "taken" / "files").ready()
+
+
 def test_it_is_what_settings_lead_to(settings: BackendSettings) -> None:
     assert isinstance(open_storage(settings), FolderStorage)

@@ -47,6 +47,8 @@ async def test_a_bucket_that_is_not_there_takes_nothing(bucket_url: str, tmp_pat
     path.write_bytes(DATA)
     with pytest.raises(OutputError, match="did not do as asked"):
         await ObjectStorage("s3://no-such-bucket", tmp_path).keep("uploads/one", path)
+    with pytest.raises(OutputError, match="did not do as asked"):
+        await ObjectStorage("s3://no-such-bucket", tmp_path).ready()
     assert path.read_bytes() == DATA
 
 

@@ -23,6 +23,10 @@ _STOP_SECONDS = 45.0
 _LAST_LINES = 25
 
 
+def _as_environment(settings: Mapping[str, object]) -> dict[str, str]:
+    return {f"CONTANOS_{key.upper()}": str(value) for key, value in settings.items()}
+
+
 class Service:
     """One process of a service.
 
@@ -51,6 +55,11 @@ class Service:
 
     def __str__(self) -> str:
         return f"{self.log.stem} (pid {self._process.pid})"
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def alive(self) -> bool:
@@ -117,14 +126,14 @@ class Installation:
             "data_dir": folder / "data",
         }
         given |= settings
-        self._settings = {f"CONTANOS_{key.upper()}": str(value) for key, value in given.items()}
+        self._settings = _as_environment(given)
         folder.mkdir(parents=True, exist_ok=True)
 
-    def start(self, kind: str) -> Service:
-        """One more process of a service; it is not ready yet."""
+    def start(self, kind: str, **settings: object) -> Service:
+        """One more process of a service, with settings of its own; it is not ready yet."""
         self._started += 1
         log = self.folder / f"{kind}-{self._started}.log"
-        service = Service(kind, self._url, log, self._settings)
+        service = Service(kind, self._url, log, self._settings | _as_environment(settings))
         self.services.append(service)
         return service
 

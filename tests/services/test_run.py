@@ -5,17 +5,21 @@ import os
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from contanos.testing.kafka import Broker
+from tests.backend.clients import ADMIN
 from tests.e2e.cli import COMMAND, contanos
 from tests.services.installation import Installation
 from tests.services.members import fresh_namespace
+from tests.services.users import SETTINGS
 from video_analysis.workspace import OUTPUTS
 
 FRAMES = 24
@@ -29,15 +33,22 @@ def url(broker: Broker) -> str:
 @pytest.fixture(scope="module")
 def installation(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     logs = tmp_path_factory.mktemp("logs")
-    with Installation(url, logs, grace_seconds=20, outcome_seconds=60) as running:
+    with Installation(url, logs, grace_seconds=20, outcome_seconds=60, **SETTINGS) as running:
         yield running
 
 
-def ask(installation: Installation, kind: str, path: str) -> bytes:
+def ask(installation: Installation, kind: str, path: str, **headers: str) -> bytes:
     (service,) = installation.of(kind)
-    with urllib.request.urlopen(f"http://127.0.0.1:{service.port}{path}", timeout=10) as answer:
+    request = urllib.request.Request(service.url + path, headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
         found: bytes = answer.read()
         return found
+
+
+def as_administrator(installation: Installation) -> dict[str, str]:
+    (backend,) = installation.of("backend")
+    answer = httpx.post(f"{backend.url}/api/v1/login", json=ADMIN._asdict(), timeout=30)
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def test_a_file_goes_through_the_services(
@@ -50,8 +61,12 @@ def test_a_file_goes_through_the_services(
     assert f"Complete: {FRAMES} frames in, {FRAMES} frames out" in ran.stdout
     assert f"{FRAMES}/{FRAMES}" in ran.stderr
     assert sorted(each.name for each in folder.iterdir()) == sorted(OUTPUTS)
+    with pytest.raises(urllib.error.HTTPError, match="401"):  # it has the tasks of all users
+        ask(installation, "backend", "/tasks/walk")
+    known = {"backend": as_administrator(installation)}
     for kind in ("yolox", "rtmpose", "bytetrack", "annotation", "backend"):
-        row: dict[str, Any] = json.loads(ask(installation, kind, "/tasks/walk"))
+        told = ask(installation, kind, "/tasks/walk", **known.get(kind, {}))
+        row: dict[str, Any] = json.loads(told)
         assert (row["state"], row["frames"], row["lag"]) == ("ended", FRAMES, 0), kind
     counted = ask(installation, "annotation", "/metrics").decode()
     assert f'contanos_frames_total{{failed="false",stage="annotation"}} {FRAMES}.0' in counted

@@ -61,7 +61,8 @@ def control_app(state: State) -> FastAPI:
 
 def new_app(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """An application without routes."""
-    return FastAPI(**ABOUT, lifespan=lifespan)
+    # Redirecting to a path with one slash less would lead to whatever a client wrote in `Host`.
+    return FastAPI(**ABOUT, lifespan=lifespan, redirect_slashes=False)
 
 
 def serve_api(app: FastAPI, state: State) -> None:

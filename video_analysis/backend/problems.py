@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection
 
 from contanos.errors import BusError, InputError, OutputError
+from video_analysis.backend.allowed import allowed_methods
 
 log = structlog.get_logger(__name__)
 
@@ -20,6 +21,8 @@ MEDIA_TYPE = "application/problem+json"
 
 _COMPONENT = "ProblemDetails"  # services have a `Problem` of their own
 _DATA_EXCEPTION = "22"  # the class of SQLSTATE
+
+_MOST_NAMED, _LONGEST_NAME = 16, 100  # faults, and characters of a field's name, in one refusal
 
 
 class Problem(BaseModel):
@@ -70,12 +73,18 @@ def explain(app: FastAPI) -> None:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StarletteHTTPException)
-    return problem(request, error.status_code, str(error.detail), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = allowed_methods(request.app, request.scope)
+    return problem(request, error.status_code, str(error.detail), headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError | WebSocketRequestValidationError)
-    wrong = [f"{_where(each['loc'])}: {each['msg']}" for each in error.errors()]
+    errors = error.errors()
+    wrong = [f"{_where(each['loc'])}: {each['msg']}" for each in errors[:_MOST_NAMED]]
+    if more := len(errors) - len(wrong):
+        wrong.append(f"and {more} more")
     return problem(request, 422, "; ".join(wrong))
 
 
@@ -101,9 +110,11 @@ async def _unstorable(request: Request, error: Exception) -> JSONResponse:
     """A character or number from the client that the database has no place for.
 
     Raises:
-        DBAPIError: it was something else.
+        DBAPIError: it was something else; if not that the database ended meanwhile.
     """
     assert isinstance(error, DBAPIError)
+    if error.connection_invalidated:
+        return await _stored(request, error)
     if not str(getattr(error.orig, "sqlstate", "")).startswith(_DATA_EXCEPTION):
         raise error
     return problem(request, 422, "a character or number in the request cannot be stored")
@@ -133,4 +144,4 @@ def _title(status: int) -> str:
 
 def _where(location: tuple[Any, ...]) -> str:
     """`body.name`, without what a client did not send."""
-    return ".".join(str(each) for each in location)
+    return ".".join(str(each)[:_LONGEST_NAME] for each in location)

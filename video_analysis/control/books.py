@@ -14,6 +14,9 @@ from contanos.bus import Bus, Table
 from contanos.messages import Reason
 from video_analysis.settings import Options
 
+DROPPED = "dropped"
+"""Stands for the stage in the failure of a task that nobody wants any more: it is cancelled."""
+
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A wish: this file, processed like this, into this folder.

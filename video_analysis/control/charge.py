@@ -9,13 +9,13 @@ import msgspec
 import structlog
 
 from contanos.bus import Bus
-from contanos.errors import BusError, ContanosError, OutputError, TaskFailed
+from contanos.errors import BusError, ContanosError, InputError, OutputError, TaskFailed
 from contanos.stage.contract import Task
 from contanos.stage.progress import Positions, Progress, ended, progress_of
 from contanos.stage.tasks import Failure, Tasks
 from contanos.video.source import VideoSource
 from video_analysis.assembly import create_topics, delete_topics
-from video_analysis.control.books import Books, Order, Outcome
+from video_analysis.control.books import DROPPED, Books, Order, Outcome
 from video_analysis.control.feed import Feed
 from video_analysis.control.ingest import STAGE as INGEST
 from video_analysis.control.prepare import make_job, open_source
@@ -130,23 +130,31 @@ class Charge:
     def _complete(self, task: Task, progress: Progress) -> None:
         job, report = job_of(task), self._books.ingests.get(task.task_id)
         assert report
-        summary = summarise(job, report, progress, time.time() - job.started)
-        if summary.reason == "completed" and not summary.proof.complete:
-            self._fail(Failure.of("proof", TaskFailed(f"frames are missing: {summary.proof}")))
-            return
         try:
-            write_summary(summary, job.outputs)
-        except OutputError as e:
+            summary = summarise(job, report, progress, time.time() - job.started)
+            lacking = summary.reason == "completed" and not summary.proof.complete
+            if not lacking:
+                write_summary(summary, job.outputs)
+        except (InputError, OutputError) as e:  # the result is damaged, or the disk is full
             self._fail(Failure.of("summary", e))
+            return
+        if lacking:
+            self._fail(Failure.of("proof", TaskFailed(f"frames are missing: {summary.proof}")))
             return
         self._note(Outcome(reason=summary.reason, at=time.time()))
 
     def _fail(self, failure: Failure) -> None:
+        if failure.stage == DROPPED:
+            self._note(Outcome(reason="cancelled", at=time.time()))
+            return
         log.error("task failed", task_id=self.order.task_id, cause=str(failure))
         self._note(Outcome(reason="failed", at=time.time(), cause=str(failure), kind=failure.kind))
 
     def _note(self, outcome: Outcome) -> None:
-        """Note how it ended, after what is not final is removed and the folder's lock with it."""
+        """Note how it ended, after what is not final is removed and the folder's lock with it.
+
+        The first outcome stands: by one that was away for a while, more may have been done since.
+        """
         self.feeding = False
         if self._workspace:
             self._workspace.keep = False
@@ -154,7 +162,8 @@ class Charge:
             with suppress(OutputError), self._folder(resume=True):
                 pass  # entered and left: what an earlier reconciler's task left goes with it
         self.release()
-        self._books.outcomes.put(self.order.task_id, outcome)
+        if self._books.outcomes.get(self.order.task_id) is None:
+            self._books.outcomes.put(self.order.task_id, outcome)
 
     def _folder(self, resume: bool) -> Workspace:
         return Workspace(Path(self.order.folder), Path(self.order.source), resume)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from contanos.bus import Bus
+from contanos.errors import TaskFailed
 from contanos.stage.contract import Task
 from contanos.stage.progress import Progress, positions_of, progress_of
 from contanos.stage.tasks import Tasks
-from video_analysis.control.books import Books, Order, Outcome
+from video_analysis.control.books import DROPPED, Books, Order, Outcome
 from video_analysis.job import job_of
 from video_analysis.pipeline import graph_of
 from video_analysis.settings import Options
@@ -62,13 +63,26 @@ class Desk:
         return self._books.outcomes.get(task_id)
 
     def cancel(self, task_id: str) -> None:
-        """Ask for an early end."""
+        """Ask for an early end; what is on its way is finished."""
         if not self.tasks.cancelled(task_id):
             self.tasks.cancel(task_id)
 
-    def sweep_now(self, task_id: str) -> None:
-        """Have the topics of a task that is over deleted without waiting for the grace period."""
-        if (outcome := self.outcome(task_id)) and outcome.at:
+    def drop(self, task_id: str) -> None:
+        """Ask for an end at once: nobody wants what there is."""
+        self.cancel(task_id)
+        self.tasks.fail(task_id, DROPPED, TaskFailed("nobody wants it any more"))
+
+    def asked_to_end(self, task_id: str, dropped: bool) -> bool:
+        """Whether somebody asked for that."""
+        asked = self.tasks.cancelled(task_id)
+        return asked and (not dropped or self.tasks.failure(task_id) is not None)
+
+    def end_now(self, task_id: str) -> None:
+        """Have a task end that nobody wants, and its topics go without waiting for their grace."""
+        outcome = self.outcome(task_id)
+        if outcome is None:
+            self.drop(task_id)
+        elif outcome.at:
             swept = Outcome(reason=outcome.reason, at=0.0, cause=outcome.cause, kind=outcome.kind)
             self._books.outcomes.put(task_id, swept)
 

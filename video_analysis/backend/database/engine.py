@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy import URL, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -36,7 +36,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = driven(url)
-        options: dict[str, Any] = {} if self.sqlite else {"pool_size": _POOL, "pool_pre_ping": True}
+        options: dict[str, Any] = {} if self.sqlite else _POSTGRESQL
         try:
             self._engine = create_async_engine(self.url, **options)
         except ModuleNotFoundError as e:
@@ -111,6 +111,27 @@ class Database:
         assert self._readers
         with self._readers() as session:
             return ask(session)
+
+
+async def _connect(*args: Any, **kwargs: Any) -> Any:
+    """To PostgreSQL. One that is away, or still starting, is told as any error of a database is.
+
+    Raises:
+        OperationalError: it is.
+    """
+    import asyncpg
+
+    try:
+        return await asyncpg.connect(*args, **kwargs)
+    except (OSError, asyncpg.PostgresError) as e:
+        raise OperationalError("connect", None, e) from e
+
+
+_POSTGRESQL = {
+    "pool_size": _POOL,
+    "pool_pre_ping": True,
+    "connect_args": {"async_creator_fn": _connect},
+}
 
 
 def driven(url: str) -> URL:

@@ -14,6 +14,7 @@ from video_analysis.backend.audit import audit
 from video_analysis.backend.database.columns import now
 from video_analysis.backend.database.tables import Login, Role, User
 from video_analysis.backend.deps import Admin, Reader, Session, Shared
+from video_analysis.backend.exact import COUNTED, Truth
 from video_analysis.backend.problems import refusals, refused
 
 router = APIRouter(prefix="/users", tags=["users"])
@@ -54,19 +55,18 @@ class Account(BaseModel):
 class Quotas(BaseModel):
     """What a user may use; null for the installation's setting."""
 
-    quota_bytes: int | None = Field(
-        None, ge=0, le=2**53, description="Bytes stored.", examples=[53_687_091_200]
+    quota_bytes: Annotated[int, Field(ge=0, le=2**53), COUNTED] | None = Field(
+        None, description="Bytes stored.", examples=[53_687_091_200]
     )
-    quota_tasks: int | None = Field(
-        None, ge=1, le=10_000, description="Tasks running at once.", examples=[4]
+    quota_tasks: Annotated[int, Field(ge=1, le=10_000), COUNTED] | None = Field(
+        None, description="Tasks running at once.", examples=[4]
     )
-    quota_minutes: float | None = Field(
-        None,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
-        description="Minutes of video a day.",
-        examples=[600.0],
+    quota_minutes: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False), COUNTED] | None = (
+        Field(
+            None,
+            description="Minutes of video a day.",
+            examples=[600.0],
+        )
     )
 
 
@@ -93,7 +93,7 @@ class NewAccount(Quotas):
 class Change(Quotas):
     """What to change of an account; what is left out stays."""
 
-    active: bool | None = Field(None, description="Whether it may come in.", examples=[True])
+    active: Truth | None = Field(None, description="Whether it may come in.", examples=[True])
     password: Password | None = Field(
         None, description="A new one; all logins end.", examples=["analytical!"]
     )

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from video_analysis.backend.accounts.principal import Scope
@@ -13,6 +13,7 @@ from video_analysis.backend.audit import audit
 from video_analysis.backend.database.columns import now
 from video_analysis.backend.database.tables import ApiKey
 from video_analysis.backend.deps import Reader, Session
+from video_analysis.backend.exact import Instant
 from video_analysis.backend.problems import refusals, refused
 
 router = APIRouter(prefix="/keys", tags=["keys"])
@@ -26,10 +27,10 @@ class NewKey(BaseModel):
     name: str = Field(
         min_length=1, max_length=128, description="To know it by.", examples=["laboratory"]
     )
-    scopes: set[Scope] = Field(
-        min_length=1, description="What it may be used for.", examples=[["read"]]
+    scopes: list[Scope] = Field(
+        min_length=1, max_length=8, description="What it may be used for.", examples=[["read"]]
     )
-    expires: AwareDatetime | None = Field(
+    expires: Instant | None = Field(
         None, description="From then on it is good for nothing.", examples=[None]
     )
 
@@ -70,14 +71,14 @@ async def make_key(who: Reader, given: NewKey, request: Request, session: Sessio
     """A new key, which may do no more than whoever makes it. Only a login makes keys."""
     if who.key_id:
         raise refused(403, "a key cannot make keys: log in")
-    if over := given.scopes - who.scopes:
+    if over := set(given.scopes) - who.scopes:
         raise refused(403, f"you do not have the scope {', '.join(sorted(over))} yourself")
     secret = new_secret(KEY_PREFIX)
     key = ApiKey(
         user_id=who.user.id,
         name=given.name,
         secret=digest(secret),
-        scopes=sorted(given.scopes),
+        scopes=sorted(set(given.scopes)),
         expires=given.expires,
     )
     session.add(key)

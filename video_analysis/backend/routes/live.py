@@ -24,7 +24,19 @@ _FIRST_EVENT = (
     'data: {"state":"running","reason":null,"cause":null,"created":"2026-11-24T05:00:00Z",'
     '"started":"2026-11-24T05:00:01Z","ended":null}\r\n\r\n'
 )
-_STREAM = {"schema": {"type": "string"}, "example": _FIRST_EVENT}
+_STREAM = {
+    "schema": {"type": "string"},
+    "itemSchema": {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"enum": ["state", "progress"]},
+            "id": {"type": "string"},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+    },
+    "example": _FIRST_EVENT,
+}
 
 
 @router.get(

@@ -193,8 +193,12 @@ async def tracks(
     return TrackPage(items=shown, next=found[limit].track_id if len(found) > limit else None)
 
 
+_JSON = {"schema": {"type": "object", "description": "See `docs/results.md`."}}
 _FILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The file.", "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY)},
+    200: {
+        "description": "The file.",
+        "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY) | {"application/json": _JSON},
+    },
     206: {
         "description": "A part of it.",
         "content": dict.fromkeys(MEDIA_TYPES.values(), _BINARY),
@@ -205,10 +209,16 @@ _HEAD: dict[int | str, dict[str, Any]] = {
     200: {"description": "What `GET` would answer, without the file."},
     304: _FILE[304],
 }
+_TEXT = {"schema": {"type": "string"}}
+_COCO = {
+    "application/json": {
+        "schema": {"type": "array", "items": {"type": "object", "description": "Of one person."}}
+    }
+}
 _EXPORT: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The export.",
-        "content": {each.partition(";")[0]: _BINARY for each in EXPORTED.values()},
+        "content": {each.partition(";")[0]: _TEXT for each in EXPORTED.values()} | _COCO,
     }
 }
 _REFUSED = refusals(401, 403, 404, 409, 412, 416, 503)

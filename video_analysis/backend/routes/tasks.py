@@ -1,24 +1,21 @@
 """Tasks: made, followed, ended, repeated, removed."""
 
-from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
-from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from contanos.errors import BusError
 from video_analysis.backend.accounts.principal import Principal
 from video_analysis.backend.audit import audit
 from video_analysis.backend.database.tables import TaskRow, TaskState
 from video_analysis.backend.deps import Reader, Session, Shared, Writer
+from video_analysis.backend.exact import COUNTED, Instant
 from video_analysis.backend.paging import After, Limit, next_after, page
 from video_analysis.backend.problems import refusals, refused
 from video_analysis.backend.routes.results import TaskId
-from video_analysis.backend.state import State
 from video_analysis.backend.tasks import acts
 from video_analysis.backend.tasks.options import TaskOptions
 from video_analysis.backend.tasks.ownership import readable_task
@@ -35,6 +32,7 @@ Priority = Annotated[
         description="Among your own tasks; the higher, the sooner.",
         examples=[0],
     ),
+    COUNTED,
 ]
 Label = Annotated[
     str,
@@ -129,11 +127,11 @@ async def tasks(
         Query(max_length=24, description="Of this video.", examples=["5e884898da28047151d0e56f"]),
     ] = None,
     since: Annotated[
-        AwareDatetime | None,
+        Instant | None,
         Query(description="Made then or later.", examples=["2026-11-24T05:00:00Z"]),
     ] = None,
     before: Annotated[
-        AwareDatetime | None, Query(description="Made before.", examples=["2026-11-25T05:00:00Z"])
+        Instant | None, Query(description="Made before.", examples=["2026-11-25T05:00:00Z"])
     ] = None,
     user: Annotated[
         str | None,
@@ -186,7 +184,7 @@ async def cancel_task(
     row = await _theirs(session, who, task_id)
     await acts.cancel(session, row, keep)
     await session.commit()
-    await _stop(shared, row)
+    await shared.office.stop(row)
     return shown(row)
 
 
@@ -209,7 +207,7 @@ async def remove_task(
     await acts.remove(session, row)
     await audit(session, request, "task deleted", row.id)
     await session.commit()
-    await _stop(shared, row)
+    await shared.office.stop(row)
 
 
 async def _theirs(session: AsyncSession, who: Principal, task_id: str) -> TaskRow:
@@ -218,14 +216,6 @@ async def _theirs(session: AsyncSession, who: Principal, task_id: str) -> TaskRo
     if row is None or row.deleted or not theirs:
         raise refused(404, f"no task {task_id} is yours")
     return row
-
-
-async def _stop(shared: State, row: TaskRow) -> None:
-    """Have the stages stop now; where the bus is away, the office does it once it is back."""
-    shared.office.wake()
-    if row.state == "running" and shared.desk.ordered(row.id):
-        with suppress(BusError):
-            await to_thread.run_sync(shared.desk.cancel, row.id)
 
 
 def _filters(

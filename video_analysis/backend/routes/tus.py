@@ -95,7 +95,13 @@ Offset = Annotated[
 
 def _version(
     told: Annotated[
-        str, Header(alias="Tus-Resumable", description="Of the protocol.", examples=[VERSION])
+        str,
+        Header(
+            alias="Tus-Resumable",
+            description="Of the protocol.",
+            examples=[VERSION],
+            json_schema_extra={"enum": [VERSION]},  # refused as the protocol has it
+        ),
     ] = "",
 ) -> None:
     if told != VERSION:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from anyio import to_thread
 from msgspec import convert
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -17,6 +16,7 @@ from contanos.service.pace import Pace
 from video_analysis.backend.database.engine import Database
 from video_analysis.backend.database.tables import TaskRow, Upload, new_id
 from video_analysis.backend.tasks import books
+from video_analysis.backend.tasks.ask import Asking
 from video_analysis.backend.tasks.keep import Keeper
 from video_analysis.backend.tasks.work import Work
 from video_analysis.backend.uploads.intake import Intake
@@ -41,8 +41,12 @@ class Follower:
         database: where they are written down.
         uploads: has their videos.
         desk: where they are ordered.
+        ask: asks there.
         work: their folders.
         keeper: ends them.
+
+    Attributes:
+        name: of this backend, among those that share the database.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Follower:
         database: Database,
         uploads: Intake,
         desk: Desk,
+        ask: Asking,
         work: Work,
         keeper: Keeper,
     ) -> None:
@@ -58,9 +63,10 @@ class Follower:
         self._database = database
         self._uploads = uploads
         self._desk = desk
+        self._ask = ask
         self._work = work
         self._keeper = keeper
-        self._ours = new_id()
+        self.name = new_id()
         self._pace = Pace()
         self._noted = 0.0
         self._noting: asyncio.Task[None] | None = None
@@ -68,7 +74,7 @@ class Follower:
 
     async def look(self) -> None:
         """Do what is next for each of them."""
-        rows = await books.claimed(self._database, self._ours, self._claim_seconds)
+        rows = await books.claimed(self._database, self.name, self._claim_seconds)
         going = [each for each in rows if not self._attend(each)]
         idle = self._noting is None or self._noting.done()
         if going and idle and time.monotonic() - self._noted >= _NOTED:
@@ -98,7 +104,7 @@ class Follower:
             return lambda row: self._end(row, outcome)
         if not self._desk.ordered(row.id):
             return self._end_unordered if row.cancel else self._order
-        if row.cancel and not self._desk.tasks.cancelled(row.id):
+        if row.cancel and not self._desk.asked_to_end(row.id, dropped=not row.keep_partial):
             return self._cancel
         return None
 
@@ -126,11 +132,11 @@ class Follower:
             cause = _GONE if isinstance(e, FileNotFoundError) else str(e)
             await self._keeper.end(row, Outcome(reason="failed", at=time.time(), cause=cause))
             return
-        if await books.held(self._database, row.id, self._ours) is None:
+        if await books.held(self._database, row.id, self.name) is None:
             return  # we were away: another has ordered it, and it may be long over
         options = convert(row.options, Options)
         out = self._work.out(row.id)
-        await to_thread.run_sync(self._desk.order, row.id, video, out, options)
+        await self._ask(self._desk.order, row.id, video, out, options)
 
     async def _video(self, row: TaskRow) -> Path:
         """A file that stays there as long as the task runs."""
@@ -144,14 +150,15 @@ class Follower:
             return await self._work.bring(row.id, video)
 
     async def _cancel(self, row: TaskRow) -> None:
-        await to_thread.run_sync(self._desk.cancel, row.id)
+        end = self._desk.cancel if row.keep_partial else self._desk.drop
+        await self._ask(end, row.id)
 
     async def _end_unordered(self, row: TaskRow) -> None:
         """Cancelled before it was ordered; or a bus that died had the order, and there is more."""
         await self._end(row, Outcome(reason="cancelled", at=time.time()))
 
     async def _end(self, row: TaskRow, outcome: Outcome) -> None:
-        now = await books.held(self._database, row.id, self._ours)
+        now = await books.held(self._database, row.id, self.name)
         if now is None:
             return
         try:
@@ -170,7 +177,7 @@ class Follower:
 
     async def _note(self, rows: list[TaskRow]) -> None:
         ids = [each.id for each in rows]
-        seen = await to_thread.run_sync(self._desk.progress, ids)
+        seen = await self._ask(self._desk.progress, ids)
         found: dict[str, dict[str, Any]] = {}
         for task_id, (progress, total) in seen.items():
             frames = min(each.done for each in progress.values())

@@ -66,7 +66,8 @@ class Keeper:
             await self._work.remove(row.id)
 
     async def _fail(self, row: TaskRow, cause: str) -> bool:
-        return await self._close_without(row, state="failed", cause=cause)
+        told = self._work.without_places(row.id, cause)
+        return await self._close_without(row, state="failed", cause=told)
 
     async def _close_without(self, row: TaskRow, **fields: Any) -> bool:
         """No result. Nothing is removed before we know that nobody else keeps it."""

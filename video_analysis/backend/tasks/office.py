@@ -10,17 +10,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import structlog
-from anyio import to_thread
+from anyio import move_on_after
 from sqlalchemy.exc import SQLAlchemyError
 
 from contanos.bus.topics import is_task_id
-from contanos.errors import ContanosError
+from contanos.errors import BusError, ContanosError
 from video_analysis.backend.database.engine import Database
+from video_analysis.backend.database.tables import TaskRow
 from video_analysis.backend.results.thumbnail import make_thumbnail
 from video_analysis.backend.settings import BackendSettings
 from video_analysis.backend.storage import Storage
 from video_analysis.backend.storage.contract import RESULTS, result_name
 from video_analysis.backend.tasks import books
+from video_analysis.backend.tasks.ask import Asking
 from video_analysis.backend.tasks.dispatch import dispatch
 from video_analysis.backend.tasks.follow import Follower
 from video_analysis.backend.tasks.keep import Keeper
@@ -30,6 +32,7 @@ from video_analysis.control.desk import Desk
 
 _LOOK = 0.5  # seconds between two looks, unless something happens
 _SWEEP = 600.0  # seconds between two looks for what nobody needs
+_SOON = 2.0  # seconds that somebody who ends a task waits for the bus
 _TROUBLE = 2.0  # seconds that it rests where the database or the bus cannot be reached
 
 log = structlog.get_logger(__name__)
@@ -60,12 +63,13 @@ class Office:
     ) -> None:
         self.work = Work(settings.data_dir / "work")
         self.desk = desk
+        self._ask = Asking()
         self._settings = settings
         self._database = database
         self._storage = storage
         keeper = Keeper(database, storage, self.work, make_thumbnail)
         self._follower = Follower(
-            settings.claim_seconds, database, uploads, desk, self.work, keeper
+            settings.claim_seconds, database, uploads, desk, self._ask, self.work, keeper
         )
         self._woken = (asyncio.Event(), asyncio.Event())
         self._swept = -_SWEEP
@@ -74,6 +78,19 @@ class Office:
         """Have a look at once. For the event loop's own thread."""
         for each in self._woken:
             each.set()
+
+    async def stop(self, row: TaskRow) -> None:
+        """Have the stages stop a task that is to end, now, or once the bus is back."""
+        self.wake()
+        if row.state == "running" and self.desk.ordered(row.id):
+            end = self.desk.cancel if row.keep_partial else self.desk.drop
+            with suppress(BusError), move_on_after(_SOON):
+                await self._ask(end, row.id)
+
+    @property
+    def name(self) -> str:
+        """Of this backend, among those that share the database."""
+        return self._follower.name
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -150,7 +167,7 @@ class Office:
         await self._storage.remove(result_name(task_id))
         await self.work.remove(task_id)
         if self.desk.ordered(task_id):
-            await to_thread.run_sync(self.desk.end_now, task_id)
+            await self._ask(self.desk.end_now, task_id)
             return  # the reconciler deletes its topics, then its order
-        await to_thread.run_sync(self.desk.forget, task_id)
+        await self._ask(self.desk.forget, task_id)
         await books.remove(self._database, task_id)

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from video_analysis.backend.exact import COUNTED, Truth
 from video_analysis.models import manifest
 from video_analysis.settings import GraphName, Options
 
@@ -44,38 +45,30 @@ class TaskOptions(BaseModel):
         description="Model that estimates poses.",
         examples=[_DEFAULT.pose],
     )
-    det_score: float = Field(
+    det_score: Annotated[float, Field(ge=0.1, le=1), COUNTED] = Field(
         _DEFAULT.det_score,
-        ge=0.1,
-        le=1,
         description="Detections from this score on get a pose.",
         examples=[0.3],
     )
-    first_frame: int = Field(
+    first_frame: Annotated[int, Field(ge=0, le=_MOST_FRAMES), COUNTED] = Field(
         _DEFAULT.first_frame,
-        ge=0,
-        le=_MOST_FRAMES,
         description="Number of the first frame.",
         examples=[0],
     )
-    max_frames: int | None = Field(
+    max_frames: Annotated[int, Field(ge=1, le=_MOST_FRAMES), COUNTED] | None = Field(
         _DEFAULT.max_frames,
-        ge=1,
-        le=_MOST_FRAMES,
         description="Stop after so many frames.",
         examples=[250],
     )
-    trail: int = Field(
+    trail: Annotated[int, Field(ge=0, le=1000), COUNTED] = Field(
         _DEFAULT.trail,
-        ge=0,
-        le=1000,
         description="Frames that a person's trail reaches back.",
         examples=[30],
     )
-    blur: bool = Field(
+    blur: Truth = Field(
         _DEFAULT.blur, description="Hide faces in the annotated video.", examples=[False]
     )
-    video: bool = Field(
+    video: Truth = Field(
         _DEFAULT.video, description="Make an annotated video beside the data.", examples=[True]
     )
 

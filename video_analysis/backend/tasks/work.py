@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from anyio import to_thread
@@ -10,6 +11,7 @@ from contanos.bus.topics import checked_task_id, is_task_id
 from contanos.disk import as_output_error, whole_file
 
 _VIDEO, _OUT = "video", "out"
+_TRIES, _PAUSE = 5, 0.2  # seconds between two
 
 
 class Work:
@@ -38,9 +40,16 @@ class Work:
         """
         return await to_thread.run_sync(_bring, video, self._task(task_id) / _VIDEO)
 
+    def without_places(self, task_id: str, text: str) -> str:
+        """What users may read: it names a task's files, and not the folders that they lie in."""
+        folder = self._task(task_id)
+        for each in (folder.absolute(), folder):
+            text = text.replace(str(each / _VIDEO), "the video").replace(f"{each}{os.sep}", "")
+        return text
+
     async def remove(self, task_id: str) -> None:
         """Everything of a task; fine if there is nothing."""
-        await to_thread.run_sync(lambda: shutil.rmtree(self._task(task_id), ignore_errors=True))
+        await to_thread.run_sync(_remove, self._task(task_id))
 
     async def ids(self) -> set[str]:
         """Tasks of which anything is there."""
@@ -51,6 +60,15 @@ class Work:
 
     def _task(self, task_id: str) -> Path:
         return self._folder / checked_task_id(task_id)
+
+
+def _remove(folder: Path) -> None:
+    """A stage that was told to stop may still be writing: what it makes meanwhile goes too."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_PAUSE)
 
 
 def _bring(video: Path, kept: Path) -> Path:
