@@ -105,5 +105,5 @@ class Workspace:
 def _same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
-    except FileNotFoundError:  # an input that is gone must not keep its task from ending
-        return False
+    except (FileNotFoundError, NotADirectoryError):
+        return False  # an input that is gone must not keep its task from ending

@@ -41,13 +41,21 @@ async def add_task(
         folder: its files; they stay where they are.
         fields: of the row.
     """
-    about = {"label": "walk.mp4", "state": "completed", "options": {}, "ended": now()} | fields
+    files = [each for each in folder.iterdir() if each.is_file()] if folder else []
+    size = sum(each.stat().st_size for each in files)
+    usual = {
+        "label": "walk.mp4",
+        "state": "completed",
+        "options": {},
+        "ended": now(),
+        "bytes": size,
+    }
+    about = usual | fields
     async with database.transaction() as session:
         user_id = await session.scalar(select(User.id).where(User.name == owner))
         task = TaskRow(id=new_id(), user_id=user_id, **about)
         session.add(task)
-    for path in sorted(folder.iterdir()) if folder else []:
-        if path.is_file():
-            copy = shutil.copy(path, path.parent.parent / f"{task.id}-{path.name}")
-            await storage.keep(result_name(task.id, path.name), Path(copy))
+    for path in sorted(files):
+        copy = shutil.copy(path, path.parent.parent / f"{task.id}-{path.name}")
+        await storage.keep(result_name(task.id, path.name), Path(copy))
     return task.id

@@ -101,7 +101,7 @@ async def test_servers_die_at_every_step_of_a_task(
     settings: BackendSettings, stages: Desk, demo_video: Path
 ) -> None:
     async with held_at(settings, stages, before(Work, "bring")) as server:
-        who, upload_id, task_id = await begin(server, demo_video.read_bytes(), frames=FRAMES)
+        who, _, task_id = await begin(server, demo_video.read_bytes(), frames=FRAMES)
         await in_state(server.client, who, task_id, "running")
     to_order = [after(Work, "bring"), before(Desk, "order"), after(Desk, "order")]
     to_files = [before(FolderStorage, "keep"), *[after(FolderStorage, "keep")] * len(FILES)]

@@ -44,6 +44,16 @@ class Account:
         self._options = {"max_frames": frames}
         self._chance = random.Random(seed)
         self._upload_id = ""
+        self._moments = [
+            self._ordered,
+            self._between_files,
+            self._deletes,
+            self._accepts,
+            self._finished,
+            self._deletes_running,
+            self._uploads,
+        ]
+        self._chance.shuffle(self._moments)
         self._unanswered: list[Callable[[], Awaitable[None]]] = []
         self._busy: list[asyncio.Task[Any]] = []
         self._client: httpx.AsyncClient
@@ -52,16 +62,7 @@ class Account:
     async def strike(self, client: httpx.AsyncClient, who: Headers, number: int) -> None:
         """Return when the backend is to be killed; first ask again what was not answered."""
         await self.settle(client, who)
-        moments = (
-            self._ordered,
-            self._between_files,
-            self._deletes,
-            self._accepts,
-            self._finished,
-            self._deletes_running,
-            self._uploads,
-        )
-        moment = moments[number % len(moments)]
+        moment = self._moments[number % len(self._moments)]
         self.reached.append(moment.__name__.strip("_"))
         await moment()
 

@@ -1,5 +1,6 @@
 """A service's routes, on a real server, over stages that really run."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -230,6 +231,15 @@ def test_what_is_answered_is_described(web: Web) -> None:
         for key, field in api["components"]["schemas"][name]["properties"].items():
             assert field["description"], (name, key)
             assert field["examples"], (name, key)
+
+
+def test_answers_on_a_connection_that_is_kept_wait_for_nothing() -> None:
+    with (
+        Address("127.0.0.1", 0).listen("") as listening,
+        socket.create_connection(listening.getsockname()),
+        listening.accept()[0] as accepted,
+    ):
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_nothing_is_left_after_the_end() -> None:
