@@ -178,10 +178,11 @@ class Runner(ABC):
     def fail(self, key: LaneKey, error: Exception) -> None:
         """End a task that cannot go on, unless it goes on elsewhere.
 
-        One that was taken for dead finds its files gone, and that is nobody's fault.
+        One that was taken for dead finds its files gone, and that is nobody's fault; so does one
+        whose task has failed elsewhere.
         """
         task_id, stage = key.task_id, self.node.stage
-        if not self._owns(key):
+        if self._tasks.failure(task_id) or not self._owns(key):
             log.warning("failed after it was lost", task_id=task_id, stage=stage, cause=str(error))
             self.drop(key)
             return

@@ -17,8 +17,8 @@ from tests.services.users import SETTINGS, assert_right, files_left, logged_in, 
 
 pytestmark = pytest.mark.anyio
 
-FRAMES = 16
-KILLS = 5
+FRAMES = 10
+KILLS = 4
 SEED = 20261127
 _SECONDS = 60.0
 

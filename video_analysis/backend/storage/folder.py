@@ -79,6 +79,8 @@ class FolderStorage:
                 shutil.copyfile(path, partial)
         with as_output_error(path):
             path.unlink()
+        for each in kept.parent.glob(f".{kept.name}.*{PARTIAL}"):
+            remove(each)  # left by whoever died while keeping it
         return size
 
     def _make(self, folder: Path) -> None:
