@@ -150,7 +150,6 @@ class Start:
             for name, door in self._doors.items():
                 door.app = self._app(self.services, name)
             self.services.start()
-            self._phase.works()
         except BaseException as e:  # raised again by the thread that waits
             self._fault = e
 
@@ -202,6 +201,7 @@ def run_here(
             assert start.services
             if not supervised:
                 _announce(places, start.services)
+            phase.works()
             return _watched(start.services, stopping)
         finally:
             phase.stops()
