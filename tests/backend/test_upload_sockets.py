@@ -154,7 +154,7 @@ async def test_memory_does_not_grow_with_an_upload(live: LiveServer) -> None:
 
 
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
 async def test_killed_at_any_moment_it_loses_nothing_and_leaves_nothing(
     live: LiveServer, tmp_path: Path, kills: int
 ) -> None:
