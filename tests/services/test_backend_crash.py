@@ -18,7 +18,7 @@ from tests.services.users import SETTINGS, assert_right, files_left, logged_in, 
 pytestmark = pytest.mark.anyio
 
 FRAMES = 10
-KILLS = 4
+KILLS = 3
 SEED = 20261127
 _SECONDS = 60.0
 
