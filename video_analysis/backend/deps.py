@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -147,6 +147,26 @@ def allowed(scope: Scope) -> Callable[..., Coroutine[Any, Any, Principal]]:
 Reader = Annotated[Principal, Depends(allowed("read"))]
 Writer = Annotated[Principal, Depends(allowed("write"))]
 Admin = Annotated[Principal, Depends(allowed("admin"))]
+
+
+async def _owner(
+    who: Reader,
+    user: Annotated[
+        str | None,
+        Query(
+            max_length=24,
+            description="Another user's, for administrators.",
+            examples=["7f83b1657ff1fc53b92dc181"],
+        ),
+    ] = None,
+) -> str:
+    if user not in (None, who.owner_id) and not who.may("admin"):
+        raise refused(403, "user: only administrators see what others have")
+    return user or who.owner_id
+
+
+Owner = Annotated[str, Depends(_owner)]
+"""The id of the user whose things are listed: one's own, or for administrators anybody's."""
 
 
 def _unknown(why: str) -> Exception:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from video_analysis.backend.accounts.principal import Principal
 from video_analysis.backend.audit import audit
 from video_analysis.backend.database.tables import TaskRow, TaskState
-from video_analysis.backend.deps import Reader, Session, Shared, Writer
+from video_analysis.backend.deps import Owner, Reader, Session, Shared, Writer
 from video_analysis.backend.exact import COUNTED, Instant
 from video_analysis.backend.paging import After, Limit, next_after, page
 from video_analysis.backend.problems import refusals, refused
@@ -114,7 +114,7 @@ async def make_task(
 
 @router.get("", responses=refusals(401, 403))
 async def tasks(
-    who: Reader,
+    owner: Owner,
     session: Session,
     limit: Limit = 50,
     after: After = None,
@@ -133,19 +133,9 @@ async def tasks(
     before: Annotated[
         Instant | None, Query(description="Made before.", examples=["2026-11-25T05:00:00Z"])
     ] = None,
-    user: Annotated[
-        str | None,
-        Query(
-            max_length=24,
-            description="Another user's, for administrators.",
-            examples=["7f83b1657ff1fc53b92dc181"],
-        ),
-    ] = None,
 ) -> TaskPage:
     """One's own tasks, the newest first."""
-    if user not in (None, who.owner_id) and not who.may("admin"):
-        raise refused(403, "user: only administrators see the tasks of others")
-    mine = select(TaskRow).where(TaskRow.user_id == (user or who.owner_id))
+    mine = select(TaskRow).where(TaskRow.user_id == owner)
     wanted = mine.where(TaskRow.deleted.is_(None), *_filters(state, upload, since, before))
     rows = (await session.scalars(page(wanted, TaskRow, after, limit))).all()
     return TaskPage(items=[shown(each) for each in rows[:limit]], next=next_after(rows, limit))

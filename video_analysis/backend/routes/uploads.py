@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
 from video_analysis.backend.accounts.principal import Principal
 from video_analysis.backend.database.tables import Upload, UploadState
-from video_analysis.backend.deps import Admin, Reader, Session, Shared, Writer
+from video_analysis.backend.deps import Admin, Owner, Reader, Session, Shared, Writer
 from video_analysis.backend.paging import After, Limit, next_after, page
-from video_analysis.backend.problems import refusals, refused
+from video_analysis.backend.problems import refusals
 from video_analysis.backend.routes.refusals import TAKING, as_refusals
 from video_analysis.backend.state import State
 from video_analysis.backend.uploads.bring import from_media, from_url
@@ -109,23 +109,13 @@ class FromMedia(BaseModel):
 
 @router.get("", responses=refusals(401, 403))
 async def uploads(
-    who: Reader,
+    owner: Owner,
     session: Session,
     limit: Limit = 50,
     after: After = None,
-    user: Annotated[
-        str | None,
-        Query(
-            max_length=24,
-            description="Another user's, for administrators.",
-            examples=["7f83b1657ff1fc53b92dc181"],
-        ),
-    ] = None,
 ) -> UploadPage:
     """One's own uploads, the newest first."""
-    if user not in (None, who.owner_id) and not who.may("admin"):
-        raise refused(403, "user: only administrators see the uploads of others")
-    mine = select(Upload).where(Upload.user_id == (user or who.owner_id))
+    mine = select(Upload).where(Upload.user_id == owner)
     rows = (await session.scalars(page(mine, Upload, after, limit))).all()
     shown = [UploadShown.model_validate(each) for each in rows[:limit]]
     return UploadPage(items=shown, next=next_after(rows, limit))
