@@ -16,8 +16,7 @@ _AT_ONCE = 1000  # ids in one question: databases take some 30 000
 
 async def read(database: Database, task_id: str) -> TaskRow | None:
     """A task's row, if it is still there."""
-    async with database.reading() as session:
-        return await session.get(TaskRow, task_id)
+    return await database.read(lambda session: session.get(TaskRow, task_id))
 
 
 async def held(database: Database, task_id: str, ours: str) -> TaskRow | None:
@@ -41,15 +40,14 @@ async def claimed(database: Database, ours: str, seconds: float) -> list[TaskRow
     mine, soon = TaskRow.claimed_by == ours, now() + claim_for / 2
     late = or_(TaskRow.claimed_until.is_(None), TaskRow.claimed_until < now())
     due = and_(TaskRow.state == "running", or_(late, and_(mine, TaskRow.claimed_until < soon)))
-    async with database.reading() as session:
-        wanted = list(await session.scalars(select(TaskRow.id).where(due)))
+    asked = select(TaskRow.id).where(due)
+    wanted = await database.read(lambda session: session.scalars(asked).all())
     if wanted:
         claim = update(TaskRow).where(TaskRow.id.in_(wanted), due)
         async with database.transaction() as session:
             await session.execute(claim.values(claimed_by=ours, claimed_until=now() + claim_for))
-    async with database.reading() as session:
-        running = select(TaskRow).where(TaskRow.state == "running", mine)
-        return list(await session.scalars(running))
+    running = select(TaskRow).where(TaskRow.state == "running", mine)
+    return await database.read(lambda session: list(session.scalars(running)))
 
 
 async def note(database: Database, progress: Mapping[str, dict[str, Any]]) -> None:
@@ -82,8 +80,7 @@ async def close(database: Database, row: TaskRow, **fields: Any) -> bool:
 async def deleted(database: Database) -> list[TaskRow]:
     """Tasks that are over, and that their users have deleted."""
     gone = select(TaskRow).where(TaskRow.deleted.is_not(None), TaskRow.state.in_(FINAL))
-    async with database.reading() as session:
-        return list(await session.scalars(gone))
+    return await database.read(lambda session: list(session.scalars(gone)))
 
 
 async def remove(database: Database, task_id: str) -> None:

@@ -26,9 +26,9 @@ async def dispatch(database: Database, settings: BackendSettings) -> int:
 
     Several backends may do this at once: each waits for its turn.
     """
-    async with database.reading() as session:
-        if not await session.scalar(select(func.count()).where(TaskRow.state.in_(_BEFORE))):
-            return 0
+    waiting = select(TaskRow.id).where(TaskRow.state.in_(_BEFORE)).limit(1)
+    if not await database.read(lambda session: session.scalar(waiting)):
+        return 0
     async with database.transaction() as session:
         if not database.sqlite:
             await session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": _TURN})
